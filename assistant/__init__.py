@@ -1,0 +1,92 @@
+"""The work behind the commands, without Discord: ask, imagine, forget, usage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+
+from assistant.ask import Conversation, ask
+from assistant.imagine import imagine
+from assistant.usage import report_usage
+from assistant.values import (
+    Answer,
+    Delta,
+    Limits,
+    Period,
+    Picture,
+    PictureOrder,
+    Question,
+    Refusal,
+    UsageReport,
+)
+from db.engine import Database
+from db.history import forget_channel
+from providers.router import ChatRouter, ImageRouter
+
+
+class Assistant:
+    """Answers for the whole bot. It owns the running requests, and nothing else."""
+
+    def __init__(
+        self,
+        database: Database,
+        chat_router: ChatRouter,
+        image_router: ImageRouter,
+        conversation: Conversation,
+        limits: Limits,
+    ) -> None:
+        self._database = database
+        self._chat_router = chat_router
+        self._image_router = image_router
+        self._conversation = conversation
+        self._limits = limits
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def ask(self, question: Question) -> AsyncGenerator[Delta | Answer | Refusal]:
+        """Answer a question; see `assistant.ask`."""
+        with self._counted():
+            answer = ask(self._database, self._chat_router, self._conversation, self._limits, question)
+            async with aclosing(answer) as events:
+                async for event in events:
+                    yield event
+
+    async def imagine(self, order: PictureOrder) -> Picture | Refusal | None:
+        """Make a picture; see `assistant.imagine`."""
+        with self._counted():
+            return await imagine(self._database, self._image_router, self._limits, order)
+
+    async def forget(self, channel_id: int) -> int:
+        """Clear the channel's history and return how many turns it had. The ledger is not touched."""
+        async with self._database.transaction() as connection:
+            return await forget_channel(connection, channel_id)
+
+    async def server_usage(self, guild_id: int, period: Period) -> UsageReport:
+        """What one server used."""
+        return await report_usage(self._database, period, guild_id=guild_id)
+
+    async def member_usage(self, guild_id: int, user_id: int, period: Period) -> UsageReport:
+        """What one member used in one server, or in direct messages (`guild_id` 0)."""
+        return await report_usage(self._database, period, guild_id=guild_id, user_id=user_id)
+
+    async def stop(self) -> None:
+        """Cut off what is still running; each request is booked with what had come, and its member told."""
+        running = {task for task in self._running if task is not asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=15)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("the assistant works inside a task")
+        self._running.add(task)
+        try:
+            yield
+        finally:
+            self._running.discard(task)
+
+
+__all__ = ["Assistant", "Conversation", "Limits"]

@@ -1,0 +1,260 @@
+"""The way in: `open_bot()` builds everything, `main()` runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import discord
+from discord import app_commands
+from discord.ext import commands
+from pydantic import SecretStr
+
+from assistant import Assistant, Conversation, Limits
+from db.engine import Database, DatabaseUnusable, open_database
+from db.ledger import reconcile
+from logs import set_up_logging
+from providers.catalog import CatalogError, load_catalog
+from providers.chains import (
+    DEFAULT_CHAT_CHAIN,
+    DEFAULT_IMAGE_CHAIN,
+    build_chat_router,
+    build_image_router,
+    chain_problems,
+    warn_of_retired,
+)
+from providers.keys import FindSecrets
+from settings import Settings, SettingsError, Variables, read_settings, read_toml, secret_folders
+
+log = logging.getLogger("colloquy")
+
+EXTENSIONS = ("cogs.ask", "cogs.imagine", "cogs.usage", "cogs.forget")
+
+# The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
+EXIT_CONFIGURATION = 78
+
+SORRY = "Something went wrong in the bot, and its host can read what in the log. Please try again later."
+
+
+class Tree(app_commands.CommandTree[Any]):
+    """The commands, and the one place where their errors are answered."""
+
+    async def on_error(
+        self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /
+    ) -> None:
+        """Tell the member what is wrong in one sentence, and the host in the log."""
+        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        if isinstance(cause, discord.HTTPException) and not interaction.response.is_done():
+            # The deferral came too late (10062), or another process answered first (40060). Nobody was
+            # asked and nothing booked; there is no one left to tell.
+            log.warning("interaction %d could not be answered: %s", interaction.id, cause)
+            if cause.code == 40060:
+                log.error("another process answers for this bot: is it running twice?")
+            return
+        sentence = _sentence_for(cause)
+        if sentence is SORRY:
+            name = interaction.command.qualified_name if interaction.command else "?"
+            log.error("the command %s failed (interaction %d)", name, interaction.id, exc_info=cause)
+        try:
+            if interaction.response.is_done():
+                await interaction.edit_original_response(content=sentence)
+            else:
+                await interaction.response.send_message(sentence, ephemeral=True)
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as failure:
+            log.warning("the member could not be told: %s", type(failure).__name__)
+
+
+def _sentence_for(error: Exception) -> str:
+    if isinstance(error, app_commands.MissingPermissions):
+        names = ", ".join(
+            name.replace("_", " ").replace("guild", "server") for name in error.missing_permissions
+        )
+        return f"You need the permission to {names} for this."
+    if isinstance(error, app_commands.NoPrivateMessage):
+        return "This works only in a server."
+    if isinstance(error, app_commands.CommandOnCooldown):
+        return f"Please wait {error.retry_after:.0f} seconds."
+    if isinstance(error, (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch)):
+        return "This command has changed with an update. Restart Discord to see its new form."
+    return SORRY
+
+
+class Colloquy(commands.Bot):
+    """The bot. It reads no messages: slash commands alone need no intent at all."""
+
+    def __init__(self, assistant: Assistant, development_guild_id: int | None) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=discord.Intents.none(),
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            max_messages=None,
+            tree_cls=Tree,
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+            allowed_contexts=app_commands.AppCommandContext(
+                guild=True, dm_channel=True, private_channel=False
+            ),
+        )
+        self.assistant = assistant
+        self._development_guild_id = development_guild_id
+
+    async def setup_hook(self) -> None:
+        """Load the commands and tell Discord of them: one request, which creates only what has changed."""
+        for extension in EXTENSIONS:
+            await self.load_extension(extension)
+        if self._development_guild_id is not None:
+            guild = discord.Object(self._development_guild_id)
+            self.tree.copy_global_to(guild=guild)
+            await self.tree.sync(guild=guild)
+        await self.tree.sync()
+        log.info(
+            "logged in as %s. To add the bot to a server, open "
+            "https://discord.com/oauth2/authorize?client_id=%s&scope=applications.commands",
+            self.user,
+            self.application_id,
+        )
+
+    async def on_ready(self) -> None:
+        """Say that the bot is there."""
+        log.info("connected to Discord")
+
+
+@asynccontextmanager
+async def open_bot(settings: Settings, find_keys: FindSecrets = lambda _: ()) -> AsyncIterator[Colloquy]:
+    """Build the whole bot from its settings, and own what it holds: database, HTTP session, bot.
+
+    `find_keys` yields the keys that a setting's name stands for. The bot has not connected yet. At the end,
+    what is still being answered is cut off and booked. Raises CatalogError, SettingsError, DatabaseUnusable.
+    """
+    entries = load_catalog(settings.providers)
+    chat_chain = settings.chat_chain if settings.chat_chain is not None else DEFAULT_CHAT_CHAIN
+    image_chain = settings.image_chain if settings.image_chain is not None else DEFAULT_IMAGE_CHAIN
+    if problems := chain_problems(entries, chat_chain, image_chain):
+        raise SettingsError(problems)
+    for warning in warn_of_retired(entries, (*chat_chain, *image_chain), find_keys):
+        log.warning("%s", warning)
+    async with (
+        open_database(settings.database_url.get_secret_value()) as database,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+    ):
+        await _reconcile(database)
+        chat_router = build_chat_router(entries, chat_chain, find_keys, session)
+        image_router = build_image_router(entries, image_chain, find_keys, session)
+        for command, router in (("/ask", chat_router), ("/imagine", image_router)):
+            if not router.routes:
+                log.warning("%s has nobody to ask: set a key, see .env.example", command)
+            else:
+                log.info("%s asks %s", command, ", then ".join(route.label for route in router.routes))
+        assistant = Assistant(
+            database,
+            chat_router,
+            image_router,
+            Conversation(settings.chat.system_prompt, settings.chat.history_tokens),
+            Limits(**settings.limits.model_dump()),
+        )
+        async with Colloquy(assistant, settings.development_guild_id) as bot:
+            try:
+                yield bot
+            finally:
+                await assistant.stop()
+
+
+async def _reconcile(database: Database) -> None:
+    async with database.transaction() as connection:
+        found = await reconcile(connection)
+    if found.attempts or found.requests:
+        log.warning(
+            "the last run ended in the middle of %d requests; %d calls are booked at the most they may cost",
+            found.requests,
+            found.attempts,
+        )
+
+
+def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Variables]:
+    """Read and check the settings of a host. Raises SettingsError with all that is wrong, in one list."""
+    problems: list[str] = []
+    toml: dict[str, Any] = {}
+    settings = None
+    try:
+        toml = read_toml(folder / "colloquy.toml")
+    except SettingsError as error:
+        problems += error.problems
+    env_file, folders = folder / ".env", secret_folders(environ)
+    try:
+        settings = read_settings(toml, env_file, folders)
+    except SettingsError as error:
+        problems += error.problems
+    variables = Variables(environ, env_file, folders)
+    overrides = toml.get("providers", {})
+    try:
+        entries = load_catalog(overrides if isinstance(overrides, dict) else {})
+    except CatalogError as error:
+        problems += error.problems
+    else:
+        if settings is not None:
+            problems += chain_problems(entries, settings.chat_chain or (), settings.image_chain or ())
+        known = [key for entry in entries.values() for key in entry.keys]
+        for wrong, right in variables.misspelt([*known, *(name.upper() for name in Settings.model_fields)]):
+            problems.append(f".env: nothing reads {wrong}. Is {right} meant?")
+    if problems or settings is None:
+        raise SettingsError(problems)
+    return settings, variables
+
+
+def all_secrets(settings: Settings, variables: Variables) -> list[SecretStr]:
+    """Every secret that must not be logged."""
+    names = {key for entry in load_catalog(settings.providers).values() for key in entry.keys}
+    keys = [value for name in names for _, value in variables.find(name)]
+    return [settings.discord_token, settings.database_url, *keys]
+
+
+async def run(settings: Settings, variables: Variables) -> None:
+    """Run the bot until it is told to stop. Raises discord.LoginFailure and what `open_bot` raises."""
+    async with open_bot(settings, variables.find) as bot:
+        running = asyncio.create_task(bot.start(settings.discord_token.get_secret_value()))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if sys.platform != "win32":
+                loop.add_signal_handler(number, running.cancel)
+        try:
+            await running
+        except asyncio.CancelledError:
+            log.info("stopping")
+
+
+def main() -> int:
+    """Start the bot with the settings of this folder; return the exit status."""
+    set_up_logging("INFO")
+    try:
+        settings, variables = configure(os.environ, Path())
+        set_up_logging(settings.log_level, all_secrets(settings, variables))
+        asyncio.run(run(settings, variables))
+    except (SettingsError, CatalogError) as error:
+        print("Colloquy cannot start. Please put this right:", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  - {problem}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    except DatabaseUnusable as error:
+        print(f"Colloquy cannot start. {error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    except discord.LoginFailure:
+        print(
+            "Colloquy cannot start. Discord refused DISCORD_TOKEN. Copy it again from the page Bot of your "
+            "application at https://discord.com/developers/applications.",
+            file=sys.stderr,
+        )
+        return EXIT_CONFIGURATION
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Discord's side: one file per command group, and how answers look there."""

@@ -1,0 +1,118 @@
+"""The catalogue: vendors as data. `catalog.toml` holds ours; the host's settings override and add."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+ChatWire = Literal["chat-completions", "local"]
+ImageWire = Literal["hf-inference", "openai-images", "sketch"]
+
+Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
+
+CATALOG = Path(__file__).with_name("catalog.toml")
+
+
+class Entry(BaseModel):
+    """One provider: a vendor endpoint as it is to be called. Times in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    wire: ChatWire | ImageWire
+    title: str = ""  # how people are told of it
+    base_url: str = ""
+    model: str
+    keys: tuple[str, ...] = ()  # settings that hold its keys; none: it is called without
+    retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
+    advice: str = ""  # what to use in its place
+
+    # Deadlines: to the first text, between events, and in all. A picture has only the last.
+    first_text_seconds: float = Field(60, gt=0)
+    idle_seconds: float = Field(30, gt=0)
+    total_seconds: float = Field(600, gt=0, le=840)
+
+    # What is sent.
+    extra_body: dict[str, Any] = {}
+    drop: tuple[str, ...] = ()  # fields that this vendor refuses
+
+    # Chat.
+    stream: bool = True
+    stream_options: bool = True
+    max_tokens: int = Field(1024, ge=1)
+    max_tokens_field: str = "max_tokens"
+    seed_field: str = "seed"
+    temperature: float | None = None
+    top_p: float | None = None
+
+    # Pictures.
+    steps: int | None = Field(None, ge=1)  # default; None: the model has none
+    max_steps: int = Field(12, ge=1)
+    steps_field: str = "num_inference_steps"
+    guidance_scale: float | None = None
+    size_fields: Literal["size", "width_height"] = "size"
+    sizes: tuple[Size, ...] = ()  # the only sizes it can make, as "1024x1024"; none: any
+    seeded: bool = True
+
+    # Models in the bot's own process.
+    model_path: str = ""
+    context_tokens: int = Field(4096, ge=256)
+
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether this provider makes pictures; else it chats."""
+        return self.wire in ("hf-inference", "openai-images", "sketch")
+
+    @property
+    def label(self) -> str:
+        """The provider and its model, for people."""
+        return f"{self.title or self.name} ({self.model})"
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Entry:
+        if self.wire in ("local", "sketch"):
+            return self
+        if not self.base_url.startswith(("https://", "http://")):
+            raise ValueError("base_url must be an address that begins with https:// or http://")
+        return self
+
+
+class CatalogError(Exception):
+    """The host's provider settings do not fit; `problems` has a sentence for each mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Entry]:
+    """Read our catalogue, lay the host's `[providers.NAME]` tables over it, and check every entry.
+
+    Raises CatalogError with all mistakes at once.
+    """
+    tables: dict[str, dict[str, Any]] = tomllib.loads(CATALOG.read_text(encoding="utf-8"))
+    for name, table in (overrides or {}).items():
+        tables[name] = tables.get(name, {}) | dict(table)
+    entries: dict[str, Entry] = {}
+    problems: list[str] = []
+    for name, table in tables.items():
+        try:
+            entries[name] = Entry(**{"name": name, **table})
+        except ValidationError as error:
+            problems += [_sentence(name, problem["loc"], problem["msg"]) for problem in error.errors()]
+    if problems:
+        raise CatalogError(problems)
+    return entries
+
+
+def _sentence(name: str, place: tuple[int | str, ...], message: str) -> str:
+    field = ".".join(str(part) for part in place)
+    where = f"[providers.{name}]" + (f" {field}" if field else "")
+    if message == "Extra inputs are not permitted":
+        message = "there is no such setting"
+    return f"{where}: {message.removeprefix('Value error, ')}."

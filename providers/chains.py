@@ -1,0 +1,103 @@
+"""From catalogue, chain names and keys to the two routers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import aiohttp
+
+from providers.base import NO_KEY, ChatProvider, ImageProvider
+from providers.catalog import Entry
+from providers.chat_completions import ChatCompletions
+from providers.images import HuggingFaceInference, OpenAIImages
+from providers.keys import FindSecrets, collect_keys
+from providers.local import LocalModel
+from providers.router import ChatRouter, ImageRouter, P, Route
+from providers.sketch import Sketch
+from providers.transport import Transport
+
+log = logging.getLogger(__name__)
+
+# Living vendors only; those that can be had for nothing come first.
+DEFAULT_CHAT_CHAIN = ("mistral", "groq", "openrouter", "openai", "gemini")
+DEFAULT_IMAGE_CHAIN = ("hf-nscale", "together", "openai-images")
+
+
+def chain_problems(entries: Mapping[str, Entry], chat: Sequence[str], images: Sequence[str]) -> list[str]:
+    """A sentence for each name in the host's chains that no chain can use."""
+    problems = []
+    for setting, chain, pictures in (("chat_chain", chat, False), ("image_chain", images, True)):
+        for name in chain:
+            if name not in entries:
+                known = ", ".join(
+                    sorted(n for n, entry in entries.items() if entry.makes_pictures == pictures)
+                )
+                problems.append(f"{setting}: there is no provider {name!r}. There are: {known}.")
+            elif entries[name].makes_pictures != pictures:
+                does = "makes pictures" if entries[name].makes_pictures else "only chats"
+                problems.append(f"{setting}: the provider {name!r} {does}.")
+    return problems
+
+
+def build_chat_router(
+    entries: Mapping[str, Entry], chain: Sequence[str], find: FindSecrets, session: aiohttp.ClientSession
+) -> ChatRouter:
+    """The router over the chat providers of `chain` that are called without a key or have one."""
+    transport = Transport(session)
+
+    def build(entry: Entry) -> ChatProvider:
+        return LocalModel(entry) if entry.wire == "local" else ChatCompletions(entry, transport)
+
+    return ChatRouter([_route(entry, build(entry), find) for entry in _usable(entries, chain, find)])
+
+
+def build_image_router(
+    entries: Mapping[str, Entry], chain: Sequence[str], find: FindSecrets, session: aiohttp.ClientSession
+) -> ImageRouter:
+    """The router over the image providers of `chain` that are called without a key or have one."""
+    transport = Transport(session)
+
+    def build(entry: Entry) -> ImageProvider:
+        if entry.wire == "sketch":
+            return Sketch(entry)
+        wire = HuggingFaceInference if entry.wire == "hf-inference" else OpenAIImages
+        return wire(entry, transport)
+
+    return ImageRouter([_route(entry, build(entry), find) for entry in _usable(entries, chain, find)])
+
+
+def warn_of_retired(entries: Mapping[str, Entry], chains: Sequence[str], find: FindSecrets) -> list[str]:
+    """Sentences for retired vendors that a chain names, or whose keys are set although nobody takes them."""
+    today = datetime.now(UTC).date()
+    served = {key for entry in entries.values() if entry.retired is None for key in entry.keys}
+    warnings = []
+    for entry in entries.values():
+        if entry.retired is None or entry.retired > today:
+            continue
+        gone = f"{entry.label} was shut down on {entry.retired}."
+        if entry.name in chains:
+            warnings.append(f"The provider {entry.name} is in a chain, but {gone} {entry.advice}".strip())
+            continue
+        for name in entry.keys:
+            if name not in served and (variables := [variable for variable, _ in find(name)]):
+                warnings.append(f"{', '.join(variables)}: of no use any more, {gone} {entry.advice}".strip())
+    return warnings
+
+
+def _usable(entries: Mapping[str, Entry], chain: Sequence[str], find: FindSecrets) -> list[Entry]:
+    chosen = (entries[name] for name in chain)
+    return [entry for entry in chosen if not entry.keys or any(True for key in entry.keys for _ in find(key))]
+
+
+def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
+    return Route(
+        provider,
+        entry.label,
+        collect_keys(entry.keys, find) if entry.keys else (NO_KEY,),
+        entry.first_text_seconds,
+        entry.idle_seconds,
+        entry.total_seconds,
+        entry.max_tokens,
+    )

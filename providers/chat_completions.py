@@ -1,0 +1,169 @@
+"""Chat Completions, streaming and not: the wire that nearly every vendor and local server speaks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from providers.base import (
+    ChatRequest,
+    Completion,
+    Delta,
+    FinishReason,
+    Key,
+    Unavailable,
+    Usage,
+    estimate_prompt,
+    estimate_tokens,
+)
+from providers.catalog import Entry
+from providers.transport import Transport, read_object
+
+# A few broken frames are passed over; more mean that the stream is no stream.
+BROKEN_FRAMES = 3
+LARGEST_BELIEVABLE_COUNT = 10_000_000
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "length": "length",
+    "model_length": "length",  # Mistral: the context is full
+    "content_filter": "content_filter",
+}
+
+
+class ChatCompletions:
+    """A provider that speaks POST {base_url}/chat/completions."""
+
+    def __init__(self, entry: Entry, transport: Transport) -> None:
+        self.name = entry.name
+        self.model = entry.model
+        self._entry = entry
+        self._transport = transport
+        self._url = entry.base_url.rstrip("/") + "/chat/completions"
+
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+        """Yield the answer's pieces, then one Completion. Raises ProviderError."""
+        body = build_body(self._entry, request)
+        reading = Reading()
+        if not self._entry.stream:
+            frame = await self._transport.post_json(self._url, body, key)
+            if (text := reading.take(frame)) != "":
+                yield Delta(text)
+        else:
+            broken = 0
+            async with aclosing(self._transport.events(self._url, body, key)) as events:
+                async for event in events:
+                    if event == "[DONE]":
+                        reading.ended = True
+                        break
+                    try:
+                        frame = read_object(event, "an event", key)
+                    except Unavailable as error:
+                        broken += 1
+                        if error.status is not None or broken > BROKEN_FRAMES:
+                            raise
+                        continue
+                    if (text := reading.take(frame)) != "":
+                        yield Delta(text)
+            if not reading.ended and reading.finish_reason is None:
+                raise Unavailable("the vendor's stream broke off")
+        yield reading.completion(request, self.model)
+
+
+def build_body(entry: Entry, request: ChatRequest) -> dict[str, Any]:
+    """The request's JSON, in the vendor's own field names."""
+    body: dict[str, Any] = {
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "temperature": request.temperature if request.temperature is not None else entry.temperature,
+        "top_p": request.top_p if request.top_p is not None else entry.top_p,
+        entry.max_tokens_field: request.max_tokens or entry.max_tokens,
+        entry.seed_field: request.seed,
+        "model": entry.model,
+    }
+    if entry.stream:
+        body["stream"] = True
+        if entry.stream_options:
+            body["stream_options"] = {"include_usage": True}
+    body |= entry.extra_body
+    return {name: value for name, value in body.items() if value is not None and name not in entry.drop}
+
+
+class Reading:
+    """What the frames of one answer have said so far. A whole, unstreamed answer is one frame."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.finish_reason: FinishReason | None = None
+        self._has_choice = False
+        self._parts: list[str] = []
+        self._usage: Usage | None = None
+
+    def take(self, frame: Mapping[str, Any]) -> str:
+        """Take the next frame and return the text it adds, which may be none. Raises Unavailable."""
+        self._usage = read_usage(frame.get("usage")) or self._usage
+        choices = frame.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            return ""  # usage at the end, or a vendor's notes at the start
+        choice = choices[0]
+        self._has_choice = True
+        self.ended = self.ended or "message" in choice
+        message = choice.get("delta") or choice.get("message")
+        if not isinstance(message, dict):
+            message = {}
+        text = read_content(message.get("content")) or read_content(message.get("refusal"))
+        reason = choice.get("finish_reason")
+        if reason == "error":
+            raise Unavailable("the vendor reported an error in the middle of its answer")
+        if isinstance(reason, str):
+            self.finish_reason = FINISH_REASONS.get(reason, "stop")
+        if text:
+            self._parts.append(text)
+        return text
+
+    def completion(self, request: ChatRequest, model: str) -> Completion:
+        """The whole answer. Tokens that the vendor did not count are estimated and marked so.
+
+        Raises Unavailable when the vendor sent no answer at all; an empty one is an answer, and billed.
+        """
+        if not self._has_choice:
+            raise Unavailable("the vendor's answer has no choices")
+        text = "".join(self._parts)
+        usage = self._usage or Usage(
+            prompt_tokens=estimate_prompt(request.messages),
+            completion_tokens=estimate_tokens(text),
+            estimated=True,
+        )
+        return Completion(text, usage, self.finish_reason or "stop", model)
+
+
+def read_content(content: Any) -> str:
+    """The text of a message's content: a string, or a list of parts of which only text counts."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+    return ""
+
+
+def read_usage(usage: Any) -> Usage | None:
+    """The vendor's figures; None when they are missing or cannot be true."""
+    if not isinstance(usage, dict):
+        return None
+
+    def count(table: Any, name: str) -> int | None:
+        value = table.get(name) if isinstance(table, dict) else None
+        if not isinstance(value, int) or isinstance(value, bool):
+            return None
+        return value if 0 <= value < LARGEST_BELIEVABLE_COUNT else None
+
+    prompt_tokens = count(usage, "prompt_tokens")
+    completion_tokens = count(usage, "completion_tokens")
+    if not prompt_tokens or completion_tokens is None:
+        return None  # no prompt has no tokens: such figures are placeholders
+    return Usage(
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cached_tokens=count(usage.get("prompt_tokens_details"), "cached_tokens") or 0,
+        reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0,
+    )

@@ -1,0 +1,84 @@
+"""Fetching a picture from an address that a vendor's answer names, without being led astray."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from providers.pictures import broken_picture
+
+DOWNLOAD_BYTES = 25 * 1024 * 1024
+DOWNLOAD_SECONDS = 20.0
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names to public addresses only, at the moment of connecting.
+
+    Checked here and not on the URL, so that a name whose address changes in between gains nothing.
+    """
+
+    def __init__(self) -> None:
+        self._resolver = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of `host`. Raises OSError when one of them is not public."""
+        results = await self._resolver.resolve(host, port, family)
+        if not all(is_public(result["host"]) for result in results):
+            raise OSError(f"{host} has an address that is not public")
+        return results
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+        await self._resolver.close()
+
+
+def is_public(host: str) -> bool:
+    """Whether `host` is an IP address that the whole internet can reach."""
+    try:
+        address = ipaddress.ip_address(host.split("%")[0])
+    except ValueError:
+        return False
+    return address.is_global and not address.is_multicast
+
+
+async def download_picture(url: str, base_url: str) -> bytes:
+    """Fetch the picture at `url`, an address that the vendor at `base_url` answered with.
+
+    Taken are https addresses of public hosts, and addresses of the vendor's own host, which may be a
+    server at home. No redirects, no credentials, 25 MiB and 20 s at most. Raises Unavailable.
+    """
+    base = URL(base_url)
+    try:
+        target = base.join(URL(url))
+    except ValueError:
+        raise broken_picture("the vendor answered with an address that cannot be read") from None
+    own_host = target.origin() == base.origin() if target.absolute and target.host else False
+    if not own_host:
+        literal = target.host or ""
+        is_address = literal.replace(".", "").isdigit() or ":" in literal
+        if target.scheme != "https" or target.user or (is_address and not is_public(literal)):
+            raise broken_picture("the vendor answered with an address that is not safe to fetch")
+    connector = aiohttp.TCPConnector() if own_host else aiohttp.TCPConnector(resolver=PublicResolver())
+    timeout = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,
+            session.get(target, allow_redirects=False) as response,
+        ):
+            if response.status != 200:
+                raise broken_picture(f"the picture's address answered with {response.status}")
+            data = bytearray()
+            async for chunk in response.content.iter_any():
+                data += chunk
+                if len(data) > DOWNLOAD_BYTES:
+                    raise broken_picture("the picture is larger than 25 MiB")
+            return bytes(data)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise broken_picture(f"the picture could not be fetched: {type(error).__name__}") from None

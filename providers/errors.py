@@ -1,0 +1,217 @@
+"""Reading a vendor's refusal: from status, headers and body to one of our few errors.
+
+The shapes and codes are those that vendors document or were seen to send. Every vendor has its own, and
+gateways copy each other's, so they are all read in one place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from providers.base import (
+    BadRequest,
+    ContentRefused,
+    KeyRejected,
+    ModelRetired,
+    NotEntitled,
+    PromptTooLong,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    Unavailable,
+)
+
+DETAIL_CHARACTERS = 300
+# A longer wait than this is no rate limit but a spent quota.
+LONGEST_REST = 120.0
+LONGEST_BELIEVABLE_WAIT = 31 * 86400.0
+WAIT_WHEN_UNBELIEVABLE = 600.0
+
+BY_CODE: dict[str, type[ProviderError]] = {
+    "insufficient_quota": QuotaExhausted,
+    "invalid_api_key": KeyRejected,
+    "tier_not_allowed": NotEntitled,
+    "1910": NotEntitled,
+    "invalid_model": ModelRetired,
+    "1500": ModelRetired,
+    "model_not_found": ModelRetired,
+    "model_not_supported": ModelRetired,
+    "content_filter": ContentRefused,
+    "context_length_exceeded": PromptTooLong,
+    "exceed_context_size_error": PromptTooLong,
+    "tokens_limit_reached": PromptTooLong,
+}
+
+# Many compatible servers send no code for these, only words.
+TOO_LONG_WORDS = (
+    "maximum context length",
+    "exceeds the available context size",
+    "exceed the configured limit",
+    "too large for model",
+    "request body too large",
+    "context window",
+)
+RETIRED_WORDS = ("not supported by provider", "no longer supported", "has been deprecated", "decommissioned")
+DAILY_WORDS = ("per 86400s", "per day", "daily limit", "monthly")
+# Credentials that a vendor may quote back at us, in whole or masked.
+CREDENTIAL = re.compile(
+    r"\b(?:sk|hf|gsk|ghp|gho|github_pat|AIza|key|Bearer)[-_ ][\w*.-]{6,}|\bAIza[\w-]{10,}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VendorWords:
+    """What a body says, whatever its shape."""
+
+    text: str
+    codes: frozenset[str]
+    status: int | None
+    estimated_time: float | None
+
+
+def read_error(status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "") -> ProviderError:
+    """Turn a refusal (or an `error` inside a 200) into the ProviderError it means.
+
+    `secret` is the credential that was sent; it is struck out of the detail, should the vendor quote it.
+    """
+    words = _words_of(body)
+    if status < 400:  # an error inside a 200 may name its own status
+        status = words.status or 502
+    text = words.text.lower()
+    retry_after = read_retry_after(headers)
+    kind = _kind(status, text, words, headers, retry_after)
+    if kind is Unavailable and words.estimated_time is not None:
+        retry_after = retry_after or words.estimated_time
+    return kind(
+        safe_detail(f"HTTP {status}: {words.text or 'no text'}", secret),
+        status=status,
+        retry_after=retry_after,
+    )
+
+
+def _kind(
+    status: int, text: str, words: VendorWords, headers: Mapping[str, str], retry_after: float | None
+) -> type[ProviderError]:
+    def says(phrases: Iterable[str]) -> bool:
+        return any(phrase in text for phrase in phrases)
+
+    if status == 410:
+        return ModelRetired
+    if status == 429 and headers.get("x-ratelimit-limit-req-minute") == "0":
+        return NotEntitled  # Mistral's way to say: no allowance for this model
+    for code in words.codes:
+        if code in BY_CODE:
+            return BY_CODE[code]
+    if status == 401:
+        return KeyRejected
+    if status == 402:
+        return QuotaExhausted
+    if status == 403:
+        if says(("moderation", "flagged")):
+            return ContentRefused
+        return KeyRejected if "permission" in text else NotEntitled
+    if status == 404:
+        return ModelRetired
+    if status == 413:
+        return PromptTooLong
+    if status == 429:
+        if (retry_after or 0) > LONGEST_REST or says(DAILY_WORDS):
+            return QuotaExhausted
+        return RateLimited
+    if status in (408, 409, 425) or status >= 500 or status < 400:
+        return Unavailable
+    if says(TOO_LONG_WORDS):
+        return PromptTooLong
+    if says(RETIRED_WORDS):
+        return ModelRetired
+    return BadRequest
+
+
+def _words_of(body: bytes) -> VendorWords:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        # HTML or plain text from some proxy: only the words matter.
+        text = re.sub(r"<[^>]*>", " ", body[:4096].decode("utf-8", "replace"))
+        return VendorWords(" ".join(text.split()), frozenset(), None, None)
+    sources = [data] if isinstance(data, dict) else []
+    if sources and isinstance(data.get("error"), dict):
+        sources.insert(0, data["error"])
+    codes: set[str] = set()
+    status = None
+    estimated_time = None
+    for source in sources:
+        for name in ("code", "type"):
+            value = source.get(name)
+            if isinstance(value, str):
+                codes.add(value)
+            elif name == "code" and isinstance(value, int) and 400 <= value < 600:
+                status = status or value
+        waiting = source.get("estimated_time")
+        if isinstance(waiting, (int, float)) and 0 <= waiting < LONGEST_BELIEVABLE_WAIT:
+            estimated_time = float(waiting)
+    return VendorWords("; ".join(_texts(data)), frozenset(codes), status, estimated_time)
+
+
+def _texts(data: Any, depth: int = 0) -> list[str]:
+    """The sentences in an error body, outermost first."""
+    if depth > 4:
+        return []
+    if isinstance(data, str):
+        return [data]
+    if isinstance(data, list):
+        return [text for item in data[:5] for text in _texts(item, depth + 1)]
+    if isinstance(data, dict):
+        names = ("error", "errors", "message", "msg", "detail", "title")
+        return [text for name in names if name in data for text in _texts(data[name], depth + 1)]
+    return []
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, as the vendor's headers have it; None when they name no time or cannot be read.
+
+    Reads `retry-after-ms`, `Retry-After` (seconds or a date) and Hugging Face's `RateLimit`, which is sent
+    with every response and means something only at `r=0`.
+    """
+    seconds = _number(headers.get("retry-after-ms"), scale=0.001)
+    if seconds is None and (value := headers.get("Retry-After")) is not None:
+        seconds = _number(value)
+        if seconds is None:
+            seconds = _until(value)
+    if seconds is None and (match := re.search(r"\br=0\s*;\s*t=(\d{1,9})", headers.get("RateLimit", ""))):
+        seconds = float(match[1])
+    if seconds is None:
+        return None
+    return seconds if seconds <= LONGEST_BELIEVABLE_WAIT else WAIT_WHEN_UNBELIEVABLE
+
+
+def _number(value: str | None, scale: float = 1.0) -> float | None:
+    try:
+        number = float(value or "") * scale
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None
+
+
+def _until(value: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def safe_detail(text: str, secret: str = "") -> str:
+    """One line for the log: without the credential that was used or anything that looks like one."""
+    if secret:
+        text = text.replace(secret, "[key]")
+    text = CREDENTIAL.sub("[key]", " ".join(text.split()))
+    return text if len(text) <= DETAIL_CHARACTERS else text[: DETAIL_CHARACTERS - 1] + "…"

@@ -1,0 +1,60 @@
+"""Checking what a vendor sends as a picture, before anything decodes it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+from providers.base import Unavailable
+
+MAX_SIDE = 4096
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+
+def broken_picture(detail: str) -> Unavailable:
+    """The error for a picture that came but is of no use: the vendor made it, so it may cost."""
+    return Unavailable(detail, maybe_billed=True)
+
+
+async def to_png(data: bytes) -> tuple[bytes, int, int]:
+    """Return the picture as PNG without its metadata, its width and its height, in a worker thread.
+
+    PNG, JPEG and WebP up to 4096 pixels a side are taken, told apart by content and not by name.
+    Raises Unavailable for anything else, animated, cut off or too large.
+    """
+    return await asyncio.to_thread(_to_png, data)
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encode as PNG; slow for large pictures, so call it in a worker thread."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _to_png(data: bytes) -> tuple[bytes, int, int]:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of a decompression bomb; the size is checked here before a pixel is decoded.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                if max(image.size) > MAX_SIDE:
+                    raise broken_picture(f"the picture has {image.width}x{image.height} pixels")
+                if getattr(image, "n_frames", 1) != 1:
+                    raise broken_picture("the picture is animated")
+                image.load()
+                has_alpha = image.mode in ("RGBA", "LA") or "transparency" in image.info
+                pixels = image.convert("RGBA" if has_alpha else "RGB")
+    except UnidentifiedImageError:
+        raise broken_picture(f"the vendor sent no picture but: {_beginning(data)}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise broken_picture(f"the picture cannot be decoded: {type(error).__name__}") from None
+    pixels.info.clear()
+    return encode_png(pixels), pixels.width, pixels.height
+
+
+def _beginning(data: bytes) -> str:
+    return ascii(data[:80].decode("utf-8", "replace"))

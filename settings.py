@@ -1,0 +1,234 @@
+"""Settings: environment, `.env`, secret files and `colloquy.toml`, read and checked once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+HOW_TO_GET_A_TOKEN = (
+    "DISCORD_TOKEN is missing. Create an application at https://discord.com/developers/applications, "
+    "copy the token from its page Bot, and put the line DISCORD_TOKEN=... into the file .env."
+)
+# A file of preferences gets passed around and shown to people: it shall hold no secret.
+NEVER_IN_TOML = ("discord_token", "database_url")
+
+
+class Chat(BaseModel):
+    """How conversations are led."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system_prompt: str = (
+        "You are Colloquy, a helpful assistant in a Discord server. Answer briefly and clearly, "
+        "in the language of the question. You may use Discord's Markdown."
+    )
+    history_tokens: int = Field(3000, ge=0, le=1_000_000)
+
+
+class Limits(BaseModel):
+    """What may be used in one day (UTC) by the whole bot and by each member. None: no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens_per_day: int | None = Field(None, ge=0)
+    pictures_per_day: int | None = Field(None, ge=0)
+    member_tokens_per_day: int | None = Field(None, ge=0)
+    member_pictures_per_day: int | None = Field(None, ge=0)
+
+
+class Settings(BaseSettings):
+    """Everything that a host can set, as a plain value. Building one reads nothing; see `read_settings`."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    discord_token: SecretStr
+    database_url: SecretStr = SecretStr("sqlite+aiosqlite:///data/colloquy.db")  # may hold a password
+    development_guild_id: int | None = None
+    log_level: str = "INFO"
+    # A chain is a list of provider names; None leaves the choice to the providers' own default.
+    chat_chain: Annotated[tuple[str, ...] | None, NoDecode] = None
+    image_chain: Annotated[tuple[str, ...] | None, NoDecode] = None
+    chat: Annotated[Chat, NoDecode] = Chat()
+    limits: Annotated[Limits, NoDecode] = Limits()
+    providers: Annotated[dict[str, dict[str, Any]], NoDecode] = {}
+
+    @field_validator("chat_chain", "image_chain", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        return (
+            [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_a_level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @field_validator("discord_token")
+    @classmethod
+    def _is_one_word(cls, value: SecretStr) -> SecretStr:
+        token = value.get_secret_value().strip()
+        if not token or re.search(r"[\s\"']", token):
+            raise ValueError("is empty, or has a space or a quotation mark in it. Copy it again")
+        return SecretStr(token)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_known_database(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+            raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments only."""
+        return (init_settings,)
+
+
+class HostSettings(Settings):
+    """Settings as a host's machine has them. The first source that knows a value decides."""
+
+    # Environment and `.env` hold many things that are none of ours.
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment, `.env`, secret files; then what was given, which is the content of `colloquy.toml`."""
+        outer = (env_settings, dotenv_settings, file_secret_settings)
+        return (*(WithoutTables(settings_cls, source) for source in outer), init_settings)
+
+
+class WithoutTables(InitSettingsSource):
+    """A source less the tables of `colloquy.toml`: a variable that happens to be called CHAT is none."""
+
+    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
+        values = {
+            name: value for name, value in source().items() if name not in ("chat", "limits", "providers")
+        }
+        super().__init__(settings_cls, values)
+
+
+class Variables:
+    """Environment, `.env` and secret files as one list of values; the first that has a name decides."""
+
+    def __init__(self, environ: Mapping[str, str], env_file: Path, secret_folders: Iterable[Path]) -> None:
+        self._dotenv = {name: value or "" for name, value in dotenv_values(env_file).items()}
+        self._secret_files = {
+            path.name.upper(): path
+            for folder in secret_folders
+            for path in sorted(folder.iterdir())
+            if path.is_file()
+        }
+        self._environ = environ
+
+    def find(self, name: str) -> Iterator[tuple[str, SecretStr]]:
+        """Yield NAME, NAME1, NAME2, ... with their values, as far as they are set, in order of number."""
+        pattern = re.compile(re.escape(name) + r"(\d{0,4})")
+        names = {*self._environ, *self._dotenv, *self._secret_files}
+        numbered = ((match[1], variable) for variable in names if (match := pattern.fullmatch(variable)))
+        for _, variable in sorted(numbered, key=lambda pair: (int(pair[0] or -1), pair[1])):
+            yield variable, SecretStr(self._value(variable))
+
+    def misspelt(self, known: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield each name in `.env` that nothing reads although it is close to one that is, and that one."""
+        names = list(known)
+        for variable in self._dotenv:
+            stem = variable.rstrip("0123456789")
+            if stem not in names and (close := difflib.get_close_matches(stem, names, 1, 0.8)):
+                yield variable, close[0]
+
+    def _value(self, variable: str) -> str:
+        value = self._environ.get(variable) or self._dotenv.get(variable)
+        if not value and variable in self._secret_files:
+            value = self._secret_files[variable].read_text(encoding="utf-8", errors="replace")
+        return (value or "").strip()
+
+
+class SettingsError(Exception):
+    """The settings do not fit; `problems` has a sentence for each mistake, without a secret in it."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def secret_folders(environ: Mapping[str, str]) -> list[Path]:
+    """The folders that hold one secret a file: containers' and systemd's."""
+    folders = [Path("/run/secrets"), Path(environ.get("CREDENTIALS_DIRECTORY") or "/nonexistent")]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of `colloquy.toml`; empty when there is none. Raises SettingsError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError([f"{path.name} cannot be read: {error}."]) from None
+
+
+def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) -> Settings:
+    """Read and check everything but the keys. Raises SettingsError with all mistakes at once."""
+    fields = Settings.model_fields
+    problems = [
+        f"colloquy.toml: {name} is a secret and belongs into .env, as {name.upper()}=..."
+        for name in NEVER_IN_TOML
+        if name in toml
+    ]
+    for name in toml:
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, 1)
+            hint = f" Is {close[0]} meant?" if close else ""
+            problems.append(f"colloquy.toml: there is no setting {name!r}.{hint}")
+    given = {name: value for name, value in toml.items() if name in fields and name not in NEVER_IN_TOML}
+    try:
+        settings = HostSettings(
+            **given, _env_file=env_file, _secrets_dir=[str(folder) for folder in folders] or None
+        )
+    except ValidationError as error:
+        problems += [_sentence(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = ".".join(str(part) for part in place)
+    if place == ("discord_token",) and kind == "missing":
+        return HOW_TO_GET_A_TOKEN
+    if kind == "extra_forbidden":
+        message = "there is no such setting"
+    where = name.upper() if len(place) == 1 and place[0] not in ("chat", "limits", "providers") else name
+    message = message.removeprefix("Value error, ")
+    return f"{where}: {message}." if not message.startswith(("is ", "must ")) else f"{where} {message}."

@@ -1,0 +1,26 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from db.engine import Database, open_database
+from db.verify import find_discrepancies
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path / 'colloquy.db'}"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database in a real file. After the test its books must agree."""
+    async with open_database(database_url) as database:
+        yield database
+        async with database.transaction() as connection:
+            discrepancies = await find_discrepancies(connection)
+        assert discrepancies == []
