@@ -32,6 +32,7 @@ from providers.chains import (
     warn_of_retired,
 )
 from providers.keys import FindSecrets
+from providers.router import ChatRouter, ImageRouter
 from settings import Settings, SettingsError, Variables, read_settings, read_toml, secret_folders
 
 log = logging.getLogger("colloquy")
@@ -129,11 +130,18 @@ class Colloquy(commands.Bot):
 
 
 @asynccontextmanager
-async def open_bot(settings: Settings, find_keys: FindSecrets = lambda _: ()) -> AsyncIterator[Colloquy]:
+async def open_bot(
+    settings: Settings,
+    find_keys: FindSecrets = lambda _: (),
+    *,
+    chat_router: ChatRouter | None = None,
+    image_router: ImageRouter | None = None,
+) -> AsyncIterator[Colloquy]:
     """Build the whole bot from its settings, and own what it holds: database, HTTP session, bot.
 
-    `find_keys` yields the keys that a setting's name stands for. The bot has not connected yet. At the end,
-    what is still being answered is cut off and booked. Raises CatalogError, SettingsError, DatabaseUnusable.
+    `find_keys` yields the keys that a setting's name stands for; a router that is handed in (by tests)
+    takes the place of the one the settings describe. The bot has not connected yet. At the end, what is
+    still being answered is cut off and booked. Raises CatalogError, SettingsError, DatabaseUnusable.
     """
     entries = load_catalog(settings.providers)
     chat_chain = settings.chat_chain if settings.chat_chain is not None else DEFAULT_CHAT_CHAIN
@@ -147,13 +155,10 @@ async def open_bot(settings: Settings, find_keys: FindSecrets = lambda _: ()) ->
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
         await _reconcile(database)
-        chat_router = build_chat_router(entries, chat_chain, find_keys, session)
-        image_router = build_image_router(entries, image_chain, find_keys, session)
-        for command, router in (("/ask", chat_router), ("/imagine", image_router)):
-            if not router.routes:
-                log.warning("%s has nobody to ask: set a key, see .env.example", command)
-            else:
-                log.info("%s asks %s", command, ", then ".join(route.label for route in router.routes))
+        chat_router = chat_router or build_chat_router(entries, chat_chain, find_keys, session)
+        image_router = image_router or build_image_router(entries, image_chain, find_keys, session)
+        _log_chain("/ask", [route.label for route in chat_router.routes])
+        _log_chain("/imagine", [route.label for route in image_router.routes])
         assistant = Assistant(
             database,
             chat_router,
@@ -166,6 +171,13 @@ async def open_bot(settings: Settings, find_keys: FindSecrets = lambda _: ()) ->
                 yield bot
             finally:
                 await assistant.stop()
+
+
+def _log_chain(command: str, labels: list[str]) -> None:
+    if labels:
+        log.info("%s asks %s", command, ", then ".join(labels))
+    else:
+        log.warning("%s has nobody to ask: set a key, see .env.example", command)
 
 
 async def _reconcile(database: Database) -> None:

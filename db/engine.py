@@ -76,10 +76,10 @@ async def open_database(address: str) -> AsyncIterator[Database]:
 
 def _create_engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url)
+        return create_async_engine(url, hide_parameters=True)
     # One connection: SQLite before 3.51.3 can corrupt a WAL file that two connections share, and a single
     # writer with BEGIN IMMEDIATE neither collides nor loses updates.
-    engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60)
+    engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine

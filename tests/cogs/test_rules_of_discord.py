@@ -1,0 +1,234 @@
+"""The real cogs inside simcord, which enforces Discord's rules: permissions, deferral, lengths, visibility.
+
+Only scripted providers here: while a real socket is pending, simcord's clock stands still.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import discord
+import pytest
+import simcord
+from discord import app_commands
+from sqlalchemy.exc import OperationalError
+
+from bot import SORRY, Colloquy, open_bot
+from providers.base import RateLimited
+from providers.router import ChatRouter, ImageRouter
+from settings import Settings
+from tests.fakes import ScriptedChat, ScriptedImages, Step, answer, chat_route, image_route
+
+
+@dataclass
+class World:
+    env: simcord.Env
+    bot: Colloquy
+    channel: simcord.ChannelHandle
+    member: simcord.MemberActor
+    admin: simcord.MemberActor
+    chat: ScriptedChat
+    images: ScriptedImages
+    expected_errors: list[type[BaseException]] = field(default_factory=list)
+
+
+OpenWorld = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
+    """Build a server with a member and an admin around the real bot with scripted providers."""
+    worlds: list[World] = []
+    async with AsyncExitStack() as stack:
+
+        async def build(*scripts: list[Step], images: ScriptedImages | None = None) -> World:
+            chat = ScriptedChat(*scripts)
+            pictures = images or ScriptedImages()
+            settings = Settings(discord_token="simulated", database_url=database_url)
+            bot = await stack.enter_async_context(
+                open_bot(
+                    settings,
+                    chat_router=ChatRouter([chat_route(chat)]),
+                    image_router=ImageRouter([image_route(pictures)]),
+                )
+            )
+            env = simcord.Env(bot)
+            await env.start()
+            stack.push_async_callback(env.shutdown)
+            guild = env.create_guild(name="Test server")
+            channel = guild.create_text_channel("general")
+            member = guild.add_member(env.create_user("ada"))
+            managers = guild.create_role(
+                "managers", permissions=discord.Permissions(manage_guild=True, manage_messages=True)
+            )
+            admin = guild.add_member(env.create_user("grace"), roles=[managers])
+            worlds.append(World(env, bot, channel, member, admin, chat, pictures))
+            return worlds[-1]
+
+        yield build
+    for world in worlds:
+        errors = [getattr(error, "original", error) for error in world.env.errors]
+        assert [type(error) for error in errors] == world.expected_errors
+
+
+def allow(world: World, command: str) -> None:
+    """Let the ordinary member use a command that Discord would hide, as an admin's overwrite does."""
+    command_id = int(world.env.backend.commands[None][(command, 1)]["id"])
+    world.env.guild.set_command_permissions(command_id, {world.member: True})
+
+
+async def test_an_answer_is_deferred_in_time_and_ends_in_the_original_response(open_world: OpenWorld) -> None:
+    """`/ask` acknowledges first, then its answer stands in the original response, for everyone."""
+    world = await open_world(answer("Hello", ", Ada."))
+    result = await world.member.slash(world.channel, "ask", prompt="Who am I?")
+
+    requests = [request.path for request in world.env.http_requests]
+    assert next(path for path in requests if "interactions" in path).endswith("/callback")
+    assert not result.ephemeral
+    assert result.response is not None
+    assert result.response.content == "> Who am I?\nHello, Ada."
+    assert result.followups == []
+
+
+async def test_a_private_answer_is_seen_by_its_member_alone(open_world: OpenWorld) -> None:
+    """`private` makes the response ephemeral from the deferral on."""
+    world = await open_world()
+    result = await world.member.slash(world.channel, "ask", prompt="hush", private=True)
+
+    assert result.ephemeral
+    assert world.channel.history(viewer=world.admin) == []
+
+
+async def test_a_long_answer_comes_in_as_few_messages_as_needed(open_world: OpenWorld) -> None:
+    """What does not fit into the original response follows in order, each part within Discord's limit."""
+    text = " ".join(f"word{number}" for number in range(600))
+    world = await open_world(answer(text))
+    result = await world.member.slash(world.channel, "ask", prompt="count")
+
+    assert result.response is not None
+    parts = [result.response.content, *(message.content for message in result.followups)]
+    assert len(parts) == 3
+    assert all(len(part) <= 2000 for part in parts)
+    assert " ".join(parts).split() == [">", "count", *text.split()]
+
+
+async def test_a_picture_comes_as_a_file_with_its_seed(open_world: OpenWorld) -> None:
+    """`/imagine` sends the picture and says which seed it was made from."""
+    world = await open_world()
+    result = await world.member.slash(world.channel, "imagine", prompt="a fox", seed=42)
+
+    assert result.response is not None
+    assert [file.filename for file in result.response.attachments] == ["picture-42.png"]
+    assert "seed 42" in result.response.content
+
+
+async def test_refusals_are_one_sentence_of_plain_words(open_world: OpenWorld) -> None:
+    """When no provider answers, the member reads why, and never a vendor's words."""
+    world = await open_world(
+        [RateLimited("HTTP 429: org_123 over quota")], images=ScriptedImages(RateLimited("secret"))
+    )
+    asked = await world.member.slash(world.channel, "ask", prompt="hi")
+    drawn = await world.member.slash(world.channel, "imagine", prompt="a fox")
+
+    assert asked.response is not None
+    assert drawn.response is not None
+    assert asked.response.content == f"> hi\n{RateLimited.sentence}"
+    assert drawn.response.content == f"**a fox**\n{RateLimited.sentence}"
+
+
+async def test_usage_is_for_people_who_manage_the_server(open_world: OpenWorld) -> None:
+    """Discord hides `/usage` from members; one whom an overwrite lets through is refused by the bot."""
+    world = await open_world()
+    assert "usage" not in world.member.available_commands(world.channel)
+    assert "usage" in world.admin.available_commands(world.channel)
+
+    allow(world, "usage")
+    world.expected_errors = [app_commands.MissingPermissions]
+    result = await world.member.slash(world.channel, "usage")
+
+    assert result.ephemeral
+    assert result.response is not None
+    assert result.response.content == "You need the permission to manage server for this."
+
+
+async def test_usage_shows_the_very_tokens_that_the_vendor_reported(open_world: OpenWorld) -> None:
+    """The admin's report and the member's own hold the vendor's figures, and only they see them."""
+    world = await open_world(answer("x", prompt_tokens=1234, completion_tokens=567))
+    await world.member.slash(world.channel, "ask", prompt="hi")
+    await world.member.slash(world.channel, "imagine", prompt="a fox")
+    report = await world.admin.slash(world.channel, "usage")
+    own = await world.member.slash(world.channel, "mine usage")
+    nothing = await world.admin.slash(world.channel, "mine usage")
+
+    for result in (report, own):
+        assert result.ephemeral
+        assert result.response is not None
+        fields = {field.name: field.value for field in result.response.embeds[0].fields}
+        assert fields["Today"] == "1,234 prompt tokens\n567 completion tokens\n1 picture\n2 requests"
+        assert "scripted-model: 1,234 + 567 tokens, 1 request" in (fields["By model, 30 days"] or "")
+    assert report.response is not None
+    assert f"<@{world.member.id}>: 1,234 + 567 tokens" in str(report.response.embeds[0].to_dict())
+    assert nothing.response is not None
+    assert "0 prompt tokens" in str(nothing.response.embeds[0].to_dict())
+
+
+async def test_forget_clears_the_conversation_and_keeps_the_books(open_world: OpenWorld) -> None:
+    """After `/forget` the model is told nothing of before, and the usage is what it was."""
+    world = await open_world(answer("Blue."), answer("Yes."), answer("No."))
+    await world.member.slash(world.channel, "ask", prompt="My favourite colour is blue.")
+    await world.member.slash(world.channel, "ask", prompt="Do you know it?")
+    forgotten = await world.admin.slash(world.channel, "forget")
+    await world.member.slash(world.channel, "ask", prompt="And now?")
+    report = await world.admin.slash(world.channel, "usage")
+
+    asked = [[message.content for message in request.messages[1:]] for request, _ in world.chat.calls]
+    assert asked[1] == ["My favourite colour is blue.", "Blue.", "Do you know it?"]
+    assert asked[2] == ["And now?"]
+    assert forgotten.response is not None
+    assert forgotten.response.content == "Forgotten: 2 turns of this channel's conversation."
+    assert report.response is not None
+    assert "3 requests" in str(report.response.embeds[0].to_dict())
+
+
+async def test_forget_is_for_people_who_manage_messages(open_world: OpenWorld) -> None:
+    """A member cannot wipe a conversation that is everybody's."""
+    world = await open_world()
+    allow(world, "forget")
+    world.expected_errors = [app_commands.MissingPermissions]
+    result = await world.member.slash(world.channel, "forget")
+
+    assert result.response is not None
+    assert "permission to manage messages" in result.response.content
+
+
+async def test_nothing_that_a_model_writes_pings_anyone(open_world: OpenWorld) -> None:
+    """Mentions in prompts and answers ping nobody, in no message and no edit."""
+    world = await open_world(answer("@everyone ", f"<@{1}> ", "x " * 1500))
+    await world.member.slash(world.channel, "ask", prompt="@everyone @here")
+    sent = [
+        entry.json
+        for entry in world.env.http_requests
+        if isinstance(entry.json, dict) and entry.json.get("content")
+    ]
+
+    assert len(sent) >= 2
+    assert all(body.get("allowed_mentions") == {"parse": []} for body in sent)
+
+
+async def test_a_fault_of_ours_is_told_in_one_sentence(
+    open_world: OpenWorld, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An unexpected error leaves the member with a sentence and the host with a log line."""
+    world = await open_world()
+    world.expected_errors = [OperationalError]
+    with closing(sqlite3.connect(tmp_path / "colloquy.db")) as connection:
+        connection.execute("ALTER TABLE history RENAME TO stolen")
+    result = await world.admin.slash(world.channel, "forget")
+
+    assert result.response is not None
+    assert result.response.content == SORRY
+    assert "the command forget failed" in caplog.text
