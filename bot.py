@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
 import discord
@@ -19,7 +21,7 @@ from discord.ext import commands
 from pydantic import SecretStr
 
 from assistant import Assistant, Conversation, Limits
-from db.engine import Database, DatabaseUnusable, open_database
+from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
 from logs import set_up_logging
 from providers.catalog import CatalogError, load_catalog
@@ -33,7 +35,7 @@ from providers.chains import (
 )
 from providers.keys import FindSecrets
 from providers.router import ChatRouter, ImageRouter
-from settings import Settings, SettingsError, Variables, read_settings, read_toml, secret_folders
+from settings import TABLES, Settings, SettingsError, Variables, read_settings, read_toml, secret_folders
 
 log = logging.getLogger("colloquy")
 
@@ -42,11 +44,25 @@ EXTENSIONS = ("cogs.ask", "cogs.imagine", "cogs.usage", "cogs.forget")
 # The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
 EXIT_CONFIGURATION = 78
 
+# How long a stop waits for finished answers to reach Discord.
+DELIVERY_SECONDS = 10.0
+
 SORRY = "Something went wrong in the bot, and its host can read what in the log. Please try again later."
 
 
 class Tree(app_commands.CommandTree[Any]):
-    """The commands, and the one place where their errors are answered."""
+    """The commands, the one place where their errors are answered, and who is being answered."""
+
+    def __init__(self, client: Colloquy) -> None:
+        super().__init__(client)
+        self.running: set[asyncio.Task[Any]] = set()
+
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        """Note the task that answers this interaction; everyone may go on."""
+        if task := asyncio.current_task():
+            self.running.add(task)
+            task.add_done_callback(self.running.discard)
+        return True
 
     async def on_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /
@@ -90,6 +106,8 @@ def _sentence_for(error: Exception) -> str:
 
 class Colloquy(commands.Bot):
     """The bot. It reads no messages: slash commands alone need no intent at all."""
+
+    tree: Tree
 
     def __init__(self, assistant: Assistant, development_guild_id: int | None) -> None:
         super().__init__(
@@ -171,6 +189,8 @@ async def open_bot(
                 yield bot
             finally:
                 await assistant.stop()
+                if delivering := set(bot.tree.running):  # answers that are booked and on their way to Discord
+                    await asyncio.wait(delivering, timeout=DELIVERY_SECONDS)
 
 
 def _log_chain(command: str, labels: list[str]) -> None:
@@ -181,8 +201,10 @@ def _log_chain(command: str, labels: list[str]) -> None:
 
 
 async def _reconcile(database: Database) -> None:
-    async with database.transaction() as connection:
-        found = await reconcile(connection)
+    try:
+        found = await database.run(reconcile)
+    except DatabaseError as error:
+        raise DatabaseUnusable(f"The database cannot be used: {error.__cause__ or error}.") from None
     if found.attempts or found.requests:
         log.warning(
             "the last run ended in the middle of %d requests; %d calls are booked at the most they may cost",
@@ -202,20 +224,32 @@ def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Varia
         problems += error.problems
     env_file, folders = folder / ".env", secret_folders(environ)
     try:
+        variables = Variables(environ, env_file, folders)
+    except SettingsError as error:
+        raise SettingsError([*problems, *error.problems]) from None
+    try:
         settings = read_settings(toml, env_file, folders)
     except SettingsError as error:
         problems += error.problems
-    variables = Variables(environ, env_file, folders)
-    overrides = toml.get("providers", {})
+    overrides = toml.get("providers")
+    if not isinstance(overrides, dict):
+        overrides = {}
     try:
-        entries = load_catalog(overrides if isinstance(overrides, dict) else {})
+        # What is no table has been found by `read_settings`.
+        entries = load_catalog({name: table for name, table in overrides.items() if isinstance(table, dict)})
     except CatalogError as error:
         problems += error.problems
     else:
         if settings is not None:
             problems += chain_problems(entries, settings.chat_chain or (), settings.image_chain or ())
-        known = [key for entry in entries.values() for key in entry.keys]
-        for wrong, right in variables.misspelt([*known, *(name.upper() for name in Settings.model_fields)]):
+        known = dict.fromkeys(key for entry in entries.values() for key in entry.keys)
+        for variable in variables.malformed(known):
+            problems.append(
+                f"{variable} has a space, a quotation mark or another character in it that no key has. "
+                "Copy it again."
+            )
+        ours = [name.upper() for name in Settings.model_fields if name not in TABLES]
+        for wrong, right in variables.misspelt([*known, *ours]):
             problems.append(f".env: nothing reads {wrong}. Is {right} meant?")
     if problems or settings is None:
         raise SettingsError(problems)
@@ -226,7 +260,10 @@ def all_secrets(settings: Settings, variables: Variables) -> list[SecretStr]:
     """Every secret that must not be logged."""
     names = {key for entry in load_catalog(settings.providers).values() for key in entry.keys}
     keys = [value for name in names for _, value in variables.find(name)]
-    return [settings.discord_token, settings.database_url, *keys]
+    # The password by itself as well: a driver may quote it apart from its address.
+    password = re.search(r"://[^:/]*:(.+)@", settings.database_url.get_secret_value())
+    passwords = {password[1], unquote(password[1])} if password else set()
+    return [settings.discord_token, settings.database_url, *map(SecretStr, passwords), *keys]
 
 
 async def run(settings: Settings, variables: Variables) -> None:
@@ -265,6 +302,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return EXIT_CONFIGURATION
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        log.error("Discord cannot be reached: %s", error)
+        return 1
     return 0
 
 

@@ -10,6 +10,8 @@ from pydantic import SecretStr
 
 # discord.py writes the addresses of its calls at DEBUG; those of webhooks hold the interaction's token.
 WEBHOOK_TOKEN = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+")
+# Its gateway writes whole events, with that token as a field.
+TOKEN_FIELD = re.compile(r"""(["']token["']: ?["'])[^"']+""")
 
 
 class SecretFilter(logging.Filter):
@@ -22,17 +24,25 @@ class SecretFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place; nothing is dropped."""
-        record.msg = self.clean(record.getMessage())
+        try:
+            message = record.getMessage()
+        except Exception:  # a call whose arguments do not fit: its caller's work shall not end by that
+            message = f"{record.msg!r} with {record.args!r}"
+        record.msg = self.clean(message)
         record.args = None
         if record.exc_info and not record.exc_text:
-            record.exc_text = self.clean(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:  # perhaps another handler's
+            record.exc_text = self.clean(record.exc_text)
+        if record.stack_info:
+            record.stack_info = self.clean(record.stack_info)
         return True
 
     def clean(self, text: str) -> str:
         """The text without a secret in it."""
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
-        return WEBHOOK_TOKEN.sub(r"\1[token]", text)
+        return TOKEN_FIELD.sub(r"\1[token]", WEBHOOK_TOKEN.sub(r"\1[token]", text))
 
 
 def set_up_logging(level: str, secrets: Iterable[SecretStr] = ()) -> None:

@@ -23,8 +23,12 @@ HOW_TO_GET_A_TOKEN = (
     "DISCORD_TOKEN is missing. Create an application at https://discord.com/developers/applications, "
     "copy the token from its page Bot, and put the line DISCORD_TOKEN=... into the file .env."
 )
+# Some editors begin a file with a mark that plain UTF-8 would take for a letter of the first name.
+ENCODING = "utf-8-sig"
 # A file of preferences gets passed around and shown to people: it shall hold no secret.
 NEVER_IN_TOML = ("discord_token", "database_url")
+# These are tables there, and nowhere else: a variable that happens to be called CHAT is none.
+TABLES = ("chat", "limits", "providers")
 
 
 class Chat(BaseModel):
@@ -129,12 +133,10 @@ class HostSettings(Settings):
 
 
 class WithoutTables(InitSettingsSource):
-    """A source less the tables of `colloquy.toml`: a variable that happens to be called CHAT is none."""
+    """A source less the tables of `colloquy.toml`."""
 
     def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
-        values = {
-            name: value for name, value in source().items() if name not in ("chat", "limits", "providers")
-        }
+        values = {name: value for name, value in source().items() if name not in TABLES}
         super().__init__(settings_cls, values)
 
 
@@ -142,7 +144,7 @@ class Variables:
     """Environment, `.env` and secret files as one list of values; the first that has a name decides."""
 
     def __init__(self, environ: Mapping[str, str], env_file: Path, secret_folders: Iterable[Path]) -> None:
-        self._dotenv = {name: value or "" for name, value in dotenv_values(env_file).items()}
+        self._dotenv = _read_dotenv(env_file)
         self._secret_files = {
             path.name.upper(): path
             for folder in secret_folders
@@ -166,6 +168,13 @@ class Variables:
             stem = variable.rstrip("0123456789")
             if stem not in names and (close := difflib.get_close_matches(stem, names, 1, 0.8)):
                 yield variable, close[0]
+
+    def malformed(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield each variable that should hold a key and holds something that no key can be."""
+        for name in names:
+            for variable, value in self.find(name):
+                if re.search(r"[^!-~]|[\"']", value.get_secret_value()):
+                    yield variable
 
     def _value(self, variable: str) -> str:
         value = self._environ.get(variable) or self._dotenv.get(variable)
@@ -191,11 +200,18 @@ def secret_folders(environ: Mapping[str, str]) -> list[Path]:
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of `colloquy.toml`; empty when there is none. Raises SettingsError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding=ENCODING))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError([f"{path.name} cannot be read: {error}."]) from None
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        return {name: value or "" for name, value in dotenv_values(path, encoding=ENCODING).items()}
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsError([f"{path.name} cannot be read: {error}. It has to be saved as UTF-8."]) from None
 
 
 def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) -> Settings:
@@ -214,10 +230,15 @@ def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) 
     given = {name: value for name, value in toml.items() if name in fields and name not in NEVER_IN_TOML}
     try:
         settings = HostSettings(
-            **given, _env_file=env_file, _secrets_dir=[str(folder) for folder in folders] or None
+            **given,
+            _env_file=env_file,
+            _env_file_encoding=ENCODING,
+            _secrets_dir=[str(folder) for folder in folders] or None,
         )
     except ValidationError as error:
         problems += [_sentence(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+    except (UnicodeDecodeError, OSError) as error:
+        problems.append(f".env or a secret file cannot be read: {error}.")
     if problems:
         raise SettingsError(problems)
     return settings
@@ -229,6 +250,6 @@ def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
         return HOW_TO_GET_A_TOKEN
     if kind == "extra_forbidden":
         message = "there is no such setting"
-    where = name.upper() if len(place) == 1 and place[0] not in ("chat", "limits", "providers") else name
+    where = name.upper() if len(place) == 1 and place[0] not in TABLES else name
     message = message.removeprefix("Value error, ")
     return f"{where}: {message}." if not message.startswith(("is ", "must ")) else f"{where} {message}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 
@@ -20,9 +21,13 @@ from assistant.values import (
     Refusal,
     UsageReport,
 )
-from db.engine import Database
+from db.engine import Database, DatabaseError
 from db.history import forget_channel
 from providers.router import ChatRouter, ImageRouter
+
+log = logging.getLogger(__name__)
+
+RESTARTING = "The bot is restarting. Please ask again in a minute."
 
 
 class Assistant:
@@ -42,9 +47,13 @@ class Assistant:
         self._conversation = conversation
         self._limits = limits
         self._running: set[asyncio.Task[object]] = set()
+        self._stopping = False
 
     async def ask(self, question: Question) -> AsyncGenerator[Delta | Answer | Refusal]:
         """Answer a question; see `assistant.ask`."""
+        if self._stopping:
+            yield Refusal(RESTARTING)
+            return
         with self._counted():
             answer = ask(self._database, self._chat_router, self._conversation, self._limits, question)
             async with aclosing(answer) as events:
@@ -53,13 +62,14 @@ class Assistant:
 
     async def imagine(self, order: PictureOrder) -> Picture | Refusal | None:
         """Make a picture; see `assistant.imagine`."""
+        if self._stopping:
+            return Refusal(RESTARTING)
         with self._counted():
             return await imagine(self._database, self._image_router, self._limits, order)
 
     async def forget(self, channel_id: int) -> int:
         """Clear the channel's history and return how many turns it had. The ledger is not touched."""
-        async with self._database.transaction() as connection:
-            return await forget_channel(connection, channel_id)
+        return await self._database.run(lambda connection: forget_channel(connection, channel_id))
 
     async def server_usage(self, guild_id: int, period: Period) -> UsageReport:
         """What one server used."""
@@ -71,11 +81,16 @@ class Assistant:
 
     async def stop(self) -> None:
         """Cut off what is still running; each request is booked with what had come, and its member told."""
+        self._stopping = True
         running = {task for task in self._running if task is not asyncio.current_task()}
         for task in running:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=15)
+        try:
+            await self._database.write_owed()
+        except DatabaseError as error:
+            log.error("not booked, and left to the next start: %s", error.__cause__ or error)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

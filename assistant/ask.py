@@ -50,8 +50,12 @@ async def ask(
     origin = question.origin
     turns: list[Turn] = []
     if not question.private:
-        async with database.transaction() as connection:
-            turns = await read_turns(connection, origin.channel_id)
+        try:
+            turns = await database.run(lambda connection: read_turns(connection, origin.channel_id))
+        except DatabaseError as error:
+            log.error("the history cannot be read, so nothing is sent: %s", error.__cause__ or error)
+            yield Refusal(BOOKS_CLOSED)
+            return
     messages = build_messages(conversation, turns, question.prompt)
     most = estimate_prompt(messages) + router.max_tokens
     booking = Booking(database, origin, "ask", tokens=most)
@@ -76,8 +80,8 @@ async def ask(
         log.warning("no answer for interaction %d: %s", origin.interaction_id, error.detail)
         end = Refusal(str(error))
     finally:
-        if not booking.closed:  # nobody answered, the listener left, or the bot is stopping
-            await booking.abandon(estimate_tokens("".join(parts)) if parts else None)
+        if booking.open:  # nobody answered, the listener left, or the bot is stopping
+            await booking.abandon(estimate_tokens("".join(parts)))
     if end is not None:
         yield end
 

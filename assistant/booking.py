@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from assistant.values import Limits, Origin
 from db import ledger
-from db.engine import Connection, Database, DatabaseError
+from db.engine import Connection, Database, DatabaseError, to_the_end
 from db.history import Turn, add_turn
 from providers.base import ProviderError, Usage
 from providers.router import Target
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 # Seconds between the tries to write an end: a locked or full disk may recover.
 RETRY_AFTER = (0.2, 1.0, 3.0)
 
-BOOKS_CLOSED = "The bot cannot write to its database just now, so it sent nothing. Please try again later."
+BOOKS_CLOSED = "The bot cannot use its database just now, so it sent nothing. Please try again later."
 
 
 class LimitReached(Exception):
@@ -52,28 +52,31 @@ class Booking:
         )
         self._request_id = 0
         self._attempts = 0
-        self._open = False  # whether an attempt is
+        self._begun = False  # whether an attempt is open
+        self._sent = False  # whether its request may have left
         self._reserved = Usage()
-        self.closed = False
+        self.open = False  # whether the request is, with its reservation
 
     async def admit(self, limits: Limits) -> bool:
         """Open the request and reserve the most it may use; False when this interaction was seen before.
 
         Raises LimitReached, with nothing reserved.
         """
-        try:
-            async with self._database.transaction() as connection:
-                request_id = await ledger.admit(connection, self._request)
-                if request_id is None:
-                    self.closed = True
-                    return False
-                self._request_id = request_id
-                # With this request's own reservation in it; the exception takes all of it back.
-                await self._check(connection, limits)
-        except (LimitReached, DatabaseError):
-            self.closed = True
-            raise
-        return True
+
+        async def admit(connection: Connection) -> None:
+            request_id = await ledger.admit(connection, self._request)
+            if request_id is None:
+                return
+            # With this request's own reservation in it; the exception takes all of it back.
+            await self._check(connection, limits)
+            self._request_id = request_id
+            # Before the commit: one that fails, or whose caller is cancelled, may have happened all the same.
+            self.open = True
+
+        # What could not be booked must be before more is spent; it counts towards the limits too.
+        await self._database.write_owed()
+        await self._database.run(admit)
+        return self.open
 
     async def _check(self, connection: Connection, limits: Limits) -> None:
         today = start_of_today()
@@ -109,12 +112,13 @@ class Booking:
             reserved.completion_tokens,
             reserved.pictures,
         )
-        # Noted first: a task that is cancelled while it commits may have committed all the same.
+        # Noted first: a task that is cancelled while it commits has committed all the same.
         self._attempts += 1
-        self._open = True
+        self._begun = True
+        self._sent = False
         self._reserved = reserved
-        async with self._database.transaction() as connection:
-            await ledger.begin_attempt(connection, attempt)
+        await self._database.run(lambda connection: ledger.begin_attempt(connection, attempt))
+        self._sent = True
 
     async def fail(self, error: ProviderError, usage: Usage | None) -> None:
         """End the open attempt: unbilled, or with an estimate of what it may have cost."""
@@ -124,52 +128,62 @@ class Booking:
         """End the attempt that answered, close the request and write the turn: all of it or nothing."""
         await self._write(_ending(usage, "interrupted" if outcome == "partial" else ""), outcome, turn)
 
-    async def abandon(self, text_tokens: int | None) -> None:
+    async def abandon(self, text_tokens: int = 0) -> None:
         """Close a request that ended without an answer.
 
-        An attempt that is still open may cost: it is booked with the tokens of the text that had come,
-        or at its most when nobody can tell (`text_tokens` None).
+        An attempt that is still open had reached its vendor and may cost: it is booked with the tokens of
+        the text that had come by then, or with the picture that was being made. One that was cut off while
+        it was written down never left, and costs nothing.
         """
-        if not self._open:
-            await self._write(None, "failed")
-        elif text_tokens is None:
-            await self._write(_ending(self._reserved, "interrupted", source="cap"), "failed")
-        else:
-            spent = Usage(self._reserved.prompt_tokens, text_tokens, estimated=True)
-            await self._write(_ending(spent, "interrupted"), "failed")
+        spent = replace(self._reserved, completion_tokens=text_tokens, estimated=True) if self._sent else None
+        await self._write(_ending(spent, "interrupted") if self._begun else None, "failed")
 
     async def _write(
         self, ending: ledger.Ending | None, outcome: str | None = None, turn: Turn | None = None
     ) -> None:
-        async def write() -> None:
-            async with self._database.transaction() as connection:
-                origin = self._request
-                if ending is not None:
-                    await ledger.end_attempt(connection, origin.interaction_id, self._attempts, ending)
-                if turn is not None:
-                    await add_turn(
-                        connection,
-                        self._request_id,
-                        origin.guild_id,
-                        origin.channel_id,
-                        origin.user_id,
-                        turn,
-                    )
-                if outcome is not None:
-                    await ledger.close_request(connection, origin.interaction_id, outcome)
+        number = self._attempts
 
-        self.closed = self.closed or outcome is not None
-        await _to_the_end(write)
+        async def write(connection: Connection) -> None:
+            request = self._request
+            ended = ending is not None and await ledger.end_attempt(
+                connection, request.interaction_id, number, ending
+            )
+            if turn is not None and ended:
+                await add_turn(
+                    connection,
+                    self._request_id,
+                    request.guild_id,
+                    request.channel_id,
+                    request.user_id,
+                    turn,
+                )
+            if outcome is not None:
+                await ledger.close_request(connection, request.interaction_id, outcome)
+
+        async def keep_trying() -> None:
+            for delay in (*RETRY_AFTER, None):
+                try:
+                    await self._database.run(write)
+                    return
+                except DatabaseError as error:
+                    log.error("the books cannot be written: %s", error.__cause__ or error)
+                    if delay is not None:
+                        await asyncio.sleep(delay)
+            self._database.owe(write)
+
+        if outcome is not None:
+            self.open = False
+        await to_the_end(keep_trying())
         if ending is not None:
-            self._open = False
+            self._begun = False
 
 
-def _ending(usage: Usage | None, error_class: str, source: str = "") -> ledger.Ending:
+def _ending(usage: Usage | None, error_class: str) -> ledger.Ending:
     if usage is None:
         return ledger.Ending("unbilled", error_class=error_class)
     return ledger.Ending(
         "estimated" if usage.estimated else "settled",
-        source or ("tokenizer" if usage.estimated else "provider"),
+        "tokenizer" if usage.estimated else "provider",
         error_class,
         usage.prompt_tokens,
         usage.completion_tokens,
@@ -177,27 +191,3 @@ def _ending(usage: Usage | None, error_class: str, source: str = "") -> ledger.E
         usage.reasoning_tokens,
         usage.pictures,
     )
-
-
-async def _to_the_end(write: Callable[[], Awaitable[None]]) -> None:
-    """Run `write`, again when the database fails, in a task of its own that outlives a cancelled caller.
-
-    Should the database stay unusable, the row stays open and the next start books it at its most.
-    """
-
-    async def keep_trying() -> None:
-        for delay in (*RETRY_AFTER, None):
-            try:
-                await write()
-                return
-            except DatabaseError as error:
-                log.error("the books cannot be written: %s", error.__cause__ or error)
-                if delay is not None:
-                    await asyncio.sleep(delay)
-
-    task = asyncio.create_task(keep_trying())
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

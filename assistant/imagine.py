@@ -41,5 +41,5 @@ async def imagine(
         log.warning("no picture for interaction %d: %s", order.origin.interaction_id, error.detail)
         return Refusal(str(error))
     finally:
-        if not booking.closed:  # nobody made it, or the bot is stopping
-            await booking.abandon(None)
+        if booking.open:  # nobody made it, or the bot is stopping
+            await booking.abandon()

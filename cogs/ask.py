@@ -14,13 +14,17 @@ from assistant import Assistant
 from assistant.values import Answer, Delta, Question, Refusal
 from cogs.delivery import LiveReply, quote
 from cogs.origin import origin_of
-from cogs.splitting import split_text
+from cogs.splitting import add_line, split_text
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
-BROKE_OFF = "-# The answer broke off here. What came before it is kept; ask again for the rest."
-TOO_LONG = "-# The answer reached its length limit here."
+# The last line of an answer that did not end by itself.
+NOTES = {
+    "interrupted": "-# The answer broke off here. What came before is kept; ask again for the rest.",
+    "length": "-# The answer reached its length limit here.",
+    "content_filter": "-# The model's content filter ended the answer here.",
+}
 RESTARTING = "-# The bot is restarting, so the answer ends here. Please ask again in a minute."
 
 
@@ -44,33 +48,29 @@ class Ask(commands.Cog):
         """Ask the language model a question."""
         await interaction.response.defer(thinking=True, ephemeral=private)
         heading = f"> {quote(prompt)}\n"
-        reply = LiveReply(interaction, heading)
         text = ""
         end: Answer | Refusal | None = None
-        try:
-            answer = self._assistant.ask(Question(origin_of(interaction), prompt, private))
-            async with aclosing(answer) as events:
-                async for event in events:
-                    if isinstance(event, Delta):
+        async with LiveReply(interaction, heading) as reply:
+            try:
+                answer = self._assistant.ask(Question(origin_of(interaction), prompt, private))
+                async with aclosing(answer) as events:
+                    async for event in events:
+                        if not isinstance(event, Delta):
+                            end = event
+                            continue
                         text += event.text
                         reply.show(text)
                         if reply.gone:  # deleted by a moderator: nobody reads on
                             return
-                    else:
-                        end = event
-        except asyncio.CancelledError:
-            await reply.finish(split_text(f"{heading}{text}\n{RESTARTING}"))
-            raise
-        if isinstance(end, Refusal):
-            await reply.finish([heading + end.sentence])
-        elif isinstance(end, Answer):
-            await reply.finish(split_text(heading + end.text + _mark(end)))
-
-
-def _mark(answer: Answer) -> str:
-    if answer.finish_reason == "interrupted":
-        return f"\n{BROKE_OFF}"
-    return f"\n{TOO_LONG}" if answer.finish_reason == "length" else ""
+            except asyncio.CancelledError:
+                await reply.finish(add_line(split_text(heading + text), RESTARTING))
+                raise
+            if isinstance(end, Refusal):
+                await reply.finish([heading + end.sentence])
+            elif isinstance(end, Answer):
+                parts = split_text(heading + end.text)
+                line = NOTES.get(end.finish_reason)
+                await reply.finish(add_line(parts, line) if line else parts)
 
 
 async def setup(bot: Colloquy) -> None:

@@ -68,6 +68,15 @@ class LiveReply:
         self._editing: asyncio.Task[None] | None = None
         self.gone = False  # the message was deleted, or its time is over: nobody sees more of it
 
+    async def __aenter__(self) -> LiveReply:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop editing, whatever happened."""
+        self._finished.set()
+        if self._editing is not None:
+            await self._editing
+
     def show(self, text: str) -> None:
         """Have the text so far shown as soon as the pace allows."""
         self._latest = text
@@ -107,8 +116,11 @@ class LiveReply:
     async def _last_edit(self, content: str, png: bytes | None, filename: str) -> bool:
         for delay in (0.0, *FINAL_RETRY_SECONDS):
             await asyncio.sleep(delay)
-            files = _files(png, filename)
-            edit = self._interaction.edit_original_response(content=content, attachments=files)
+            if png is None:
+                edit = self._interaction.edit_original_response(content=content)
+            else:
+                files = _files(png, filename)
+                edit = self._interaction.edit_original_response(content=content, attachments=files)
             outcome = await attempt(edit)
             if outcome is Outcome.ARRIVED:
                 return True

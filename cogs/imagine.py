@@ -52,18 +52,18 @@ class Imagine(commands.Cog):
         """Make a picture from words."""
         await interaction.response.defer(thinking=True)
         width, height = (int(side) for side in size.split("x"))
-        reply = LiveReply(interaction)
         heading = f"**{quote(prompt)}**\n"
         order = PictureOrder(origin_of(interaction), prompt, width, height, seed, steps)
-        try:
-            result = await self._assistant.imagine(order)
-        except asyncio.CancelledError:
-            await reply.finish([heading + RESTARTING])
-            raise
-        if isinstance(result, Refusal):
-            await reply.finish([heading + result.sentence])
-        elif result is not None:
-            await reply.finish([heading + _facts(result)], png=result.png, filename=_filename(result))
+        async with LiveReply(interaction) as reply:
+            try:
+                result = await self._assistant.imagine(order)
+            except asyncio.CancelledError:
+                await reply.finish([heading + RESTARTING])
+                raise
+            if isinstance(result, Refusal):
+                await reply.finish([heading + result.sentence])
+            elif result is not None:
+                await reply.finish([heading + _facts(result)], png=result.png, filename=_filename(result))
 
 
 def _facts(picture: Picture) -> str:

@@ -44,6 +44,13 @@ def split_text(text: str, limit: int = MESSAGE_UNITS) -> list[str]:
     return parts
 
 
+def add_line(parts: list[str], line: str, limit: int = MESSAGE_UNITS) -> list[str]:
+    """The parts with one more line at their end, outside of any code block."""
+    if parts and units(parts[-1]) + 1 + units(line) <= limit:
+        return [*parts[:-1], f"{parts[-1]}\n{line}"]
+    return [*parts, line]
+
+
 def beginning(text: str, limit: int = MESSAGE_UNITS) -> str:
     """As much of a text that is still being written as one message shows, with its code block closed."""
     parts = split_text(text, limit - 2)

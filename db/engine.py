@@ -7,14 +7,15 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.migrate import SchemaTooNew, upgrade
@@ -24,6 +25,7 @@ if sys.platform != "win32":  # there is no flock on Windows: two bots on one fil
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
 # What the functions of this package take.
 Connection = AsyncConnection
@@ -37,14 +39,54 @@ class DatabaseUnusable(Exception):
 
 
 class Database:
-    """Hands out transactions. On SQLite there is one connection, and they run one after the other."""
+    """Runs transactions. On SQLite there is one connection, and they run one after the other."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._running: set[asyncio.Task[Any]] = set()
+        self._owed: deque[Callable[[AsyncConnection], Awaitable[None]]] = deque()
+        self._closed = False
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in a transaction: committed when it returns, rolled back when it fails.
+
+        A caller that is cancelled waits for its end: SQLite's driver leaves a transaction that is cut off
+        holding its lock, until the garbage collector comes by.
+        """
+
+        async def whole() -> T:
+            async with self._engine.begin() as connection:
+                return await work(connection)
+
+        if self._closed:
+            raise InvalidRequestError("the database is closed")
+        task = asyncio.create_task(whole())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await to_the_end(task)
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction: committed at the end of the `async with`, rolled back when it fails."""
+        """A transaction as a context manager, for a caller that nobody cancels; see `run`."""
         return self._engine.begin()
+
+    def owe(self, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+        """Remember a write that could not be made; `work` has to be one that may safely run twice."""
+        self._owed.append(work)
+
+    async def write_owed(self) -> None:
+        """Make the writes that are owed, oldest first. Raises DatabaseError when one fails again."""
+        while self._owed:
+            work = self._owed[0]
+            await self.run(work)
+            if self._owed and self._owed[0] is work:  # nobody else has made it meanwhile
+                self._owed.popleft()
+
+    async def close(self) -> None:
+        """Let what is running end, and run nothing more: it would open the file anew."""
+        self._closed = True
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._engine.dispose()
 
 
 @asynccontextmanager
@@ -53,25 +95,62 @@ async def open_database(address: str) -> AsyncIterator[Database]:
 
     Raises DatabaseUnusable.
     """
-    url = make_url(address)
+    url = _read_address(address)
     async with _only_process(url):
         engine = _create_engine(url)
+        database = Database(engine)
         try:
             try:
                 async with engine.connect() as connection:
                     await upgrade(connection)
             except SchemaTooNew as error:
                 raise DatabaseUnusable(str(error)) from None
-            except (DBAPIError, OSError) as error:
+            except (DBAPIError, OSError, TypeError, ValueError) as error:
+                # The last two: a parameter in the address that the driver does not know or cannot read.
                 reason = error.orig if isinstance(error, DBAPIError) else error
                 raise DatabaseUnusable(
                     f"The database {_shown(url)} cannot be used: {reason}. Nothing in it was changed. "
                     "Check DATABASE_URL, the disk and who may write there."
                 ) from None
-            yield Database(engine)
+            yield database
         finally:
-            # Shielded: a close that is cut off would leave SQLite's thread running.
-            await asyncio.shield(engine.dispose())
+            # To the end: a close that is cut off would leave SQLite's thread running.
+            await to_the_end(database.close())
+
+
+async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
+    """Await `work` in a task of its own. Whoever is cancelled meanwhile is so once it has ended."""
+    task = work if isinstance(work, asyncio.Task) else asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled() and (failure := task.exception()) is not None:
+        log.warning("failed while its caller was cancelled: %s", failure.__cause__ or failure)
+    raise cancelled
+
+
+def _read_address(address: str) -> URL:
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        # Not told what is wrong with it: that could be a part of the password.
+        raise DatabaseUnusable(
+            "DATABASE_URL cannot be read. It has the form sqlite+aiosqlite:///path/to/file.db or "
+            "postgresql+asyncpg://user:password@host:5432/name, where a password with @ : / or % in it "
+            "is written with %40 %3A %2F and %25."
+        ) from None
+    # Neither a database in memory, which would be lost at the end, nor SQLite's own kind of address.
+    path = url.database or ""
+    if url.get_backend_name() == "sqlite" and (path in ("", ":memory:") or path.startswith("file:")):
+        raise DatabaseUnusable(
+            "DATABASE_URL names no file. It has the form sqlite+aiosqlite:///path/to/file.db."
+        )
+    return url
 
 
 def _create_engine(url: URL) -> AsyncEngine:
@@ -103,19 +182,22 @@ def _begin_immediate(connection: Any) -> None:
 
 
 def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    # Of the host only what follows the last @: a password with an unquoted @ in it ends up there.
+    return f"{url.database} on {(url.host or '').rpartition('@')[2]}"
 
 
 @asynccontextmanager
 async def _only_process(url: URL) -> AsyncIterator[None]:
     """Hold a lock file beside an SQLite file, so that a second bot does not start on it."""
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+    if url.get_backend_name() != "sqlite":
         yield
         return
-    path = Path(url.database)
+    path = Path(str(url.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise DatabaseUnusable(f"The folder of {path} cannot be written to: {error.strerror}.") from None
     try:

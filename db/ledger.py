@@ -15,6 +15,9 @@ requests: Table = Request.__table__  # type: ignore[assignment]  # declared as F
 attempts: Table = Attempt.__table__  # type: ignore[assignment]  # declared as FromClause
 hourly: Table = HourlyUsage.__table__  # type: ignore[assignment]  # declared as FromClause
 
+# The number of the lock that admissions hold on PostgreSQL; any will do.
+ADMISSIONS = 7_230_001
+
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
@@ -74,7 +77,12 @@ class Reconciled:
 
 
 async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
-    """Open the request with its reservation and return its id; None when this interaction was seen before."""
+    """Open the request with its reservation and return its id; None when this interaction was seen before.
+
+    One admission at a time: the next sees this one's reservation, or else many could pass one limit.
+    """
+    if connection.dialect.name == "postgresql":  # an SQLite transaction is alone anyway
+        await connection.execute(select(func.pg_advisory_xact_lock(ADMISSIONS)))
     result = await connection.execute(
         _insert(connection, requests)
         .values(

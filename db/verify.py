@@ -23,10 +23,9 @@ async def find_discrepancies(connection: AsyncConnection) -> list[str]:
     )
     if ended:
         problems.append(f"{ended} attempts have no final state.")
-    billed = attempts.c.state == "unbilled"
     free = await connection.scalar(
         select(func.count()).where(
-            billed,
+            attempts.c.state == "unbilled",
             attempts.c.prompt_tokens + attempts.c.completion_tokens + attempts.c.pictures > 0,
         )
     )
@@ -39,7 +38,9 @@ async def find_discrepancies(connection: AsyncConnection) -> list[str]:
     )
     if held:
         problems.append(f"{held} requests are open or hold a reservation.")
-    halves = select(history.c.turn_id).group_by(history.c.turn_id).having(func.count() != 2).subquery()
+    role = history.c.role
+    is_whole = (func.count() == 2) & (func.min(role) == "assistant") & (func.max(role) == "user")
+    halves = select(history.c.turn_id).group_by(history.c.turn_id).having(~is_whole).subquery()
     if torn := await connection.scalar(select(func.count()).select_from(halves)):
         problems.append(f"{torn} turns are torn.")
     problems += await _compare_ledger_with_rollup(connection)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 ChatWire = Literal["chat-completions", "local"]
 ImageWire = Literal["hf-inference", "openai-images", "sketch"]
+Wire = Literal[ChatWire, ImageWire]
 
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
 
@@ -24,9 +26,9 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    wire: ChatWire | ImageWire
+    wire: Wire
     title: str = ""  # how people are told of it
-    base_url: str = ""
+    base_url: str = Field("", validate_default=True)
     model: str
     keys: tuple[str, ...] = ()  # settings that hold its keys; none: it is called without
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
@@ -73,13 +75,13 @@ class Entry(BaseModel):
         """The provider and its model, for people."""
         return f"{self.title or self.name} ({self.model})"
 
-    @model_validator(mode="after")
-    def _has_an_address(self) -> Entry:
-        if self.wire in ("local", "sketch"):
-            return self
-        if not self.base_url.startswith(("https://", "http://")):
-            raise ValueError("base_url must be an address that begins with https:// or http://")
-        return self
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str, info: ValidationInfo) -> str:
+        in_process = info.data.get("wire", "local") in ("local", "sketch")  # or a wire there is not
+        if not in_process and not re.match(r"https?://[\w\[]", value):
+            raise ValueError("must be an address that begins with https:// or http://")
+        return value
 
 
 class CatalogError(Exception):
@@ -101,8 +103,10 @@ def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> di
     entries: dict[str, Entry] = {}
     problems: list[str] = []
     for name, table in tables.items():
+        if "name" in table:  # the table's own name is its name
+            problems.append(_sentence(name, ("name",), "Extra inputs are not permitted"))
         try:
-            entries[name] = Entry(**{"name": name, **table})
+            entries[name] = Entry(**{**table, "name": name})
         except ValidationError as error:
             problems += [_sentence(name, problem["loc"], problem["msg"]) for problem in error.errors()]
     if problems:

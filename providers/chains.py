@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import aiohttp
@@ -50,7 +50,7 @@ def build_chat_router(
     def build(entry: Entry) -> ChatProvider:
         return LocalModel(entry) if entry.wire == "local" else ChatCompletions(entry, transport)
 
-    return ChatRouter([_route(entry, build(entry), find) for entry in _usable(entries, chain, find)])
+    return ChatRouter(_routes(entries, chain, build, find))
 
 
 def build_image_router(
@@ -65,7 +65,7 @@ def build_image_router(
         wire = HuggingFaceInference if entry.wire == "hf-inference" else OpenAIImages
         return wire(entry, transport)
 
-    return ImageRouter([_route(entry, build(entry), find) for entry in _usable(entries, chain, find)])
+    return ImageRouter(_routes(entries, chain, build, find))
 
 
 def warn_of_retired(entries: Mapping[str, Entry], chains: Sequence[str], find: FindSecrets) -> list[str]:
@@ -86,9 +86,11 @@ def warn_of_retired(entries: Mapping[str, Entry], chains: Sequence[str], find: F
     return warnings
 
 
-def _usable(entries: Mapping[str, Entry], chain: Sequence[str], find: FindSecrets) -> list[Entry]:
-    chosen = (entries[name] for name in chain)
-    return [entry for entry in chosen if not entry.keys or any(True for key in entry.keys for _ in find(key))]
+def _routes(
+    entries: Mapping[str, Entry], chain: Sequence[str], build: Callable[[Entry], P], find: FindSecrets
+) -> list[Route[P]]:
+    routes = [_route(entries[name], build(entries[name]), find) for name in chain]
+    return [route for route in routes if route.keys]
 
 
 def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:

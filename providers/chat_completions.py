@@ -18,7 +18,7 @@ from providers.base import (
     estimate_tokens,
 )
 from providers.catalog import Entry
-from providers.transport import Transport, read_object
+from providers.transport import Transport, broken_reply, read_object
 
 # A few broken frames are passed over; more mean that the stream is no stream.
 BROKEN_FRAMES = 3
@@ -51,22 +51,27 @@ class ChatCompletions:
                 yield Delta(text)
         else:
             broken = 0
-            async with aclosing(self._transport.events(self._url, body, key)) as events:
-                async for event in events:
-                    if event == "[DONE]":
-                        reading.ended = True
-                        break
-                    try:
-                        frame = read_object(event, "an event", key)
-                    except Unavailable as error:
-                        broken += 1
-                        if error.status is not None or broken > BROKEN_FRAMES:
-                            raise
-                        continue
-                    if (text := reading.take(frame)) != "":
-                        yield Delta(text)
+            try:
+                async with aclosing(self._transport.events(self._url, body, key)) as events:
+                    async for event in events:
+                        if event == "[DONE]":
+                            reading.ended = True
+                            break
+                        try:
+                            frame = read_object(event, "an event", key)
+                        except Unavailable as error:
+                            broken += 1
+                            if error.status is not None or broken > BROKEN_FRAMES:
+                                raise
+                            continue
+                        if (text := reading.take(frame)) != "":
+                            yield Delta(text)
+            except Unavailable as error:
+                # A connection lost after the answer's end has lost nothing of the answer.
+                if error.status is not None or reading.finish_reason is None:
+                    raise
             if not reading.ended and reading.finish_reason is None:
-                raise Unavailable("the vendor's stream broke off")
+                raise broken_reply("the vendor's stream broke off")
         yield reading.completion(request, self.model)
 
 
@@ -113,7 +118,7 @@ class Reading:
         text = read_content(message.get("content")) or read_content(message.get("refusal"))
         reason = choice.get("finish_reason")
         if reason == "error":
-            raise Unavailable("the vendor reported an error in the middle of its answer")
+            raise broken_reply("the vendor reported an error in the middle of its answer")
         if isinstance(reason, str):
             self.finish_reason = FINISH_REASONS.get(reason, "stop")
         if text:
@@ -126,7 +131,7 @@ class Reading:
         Raises Unavailable when the vendor sent no answer at all; an empty one is an answer, and billed.
         """
         if not self._has_choice:
-            raise Unavailable("the vendor's answer has no choices")
+            raise broken_reply("the vendor's answer has no choices")
         text = "".join(self._parts)
         usage = self._usage or Usage(
             prompt_tokens=estimate_prompt(request.messages),

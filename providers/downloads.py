@@ -14,6 +14,8 @@ from providers.pictures import broken_picture
 
 DOWNLOAD_BYTES = 25 * 1024 * 1024
 DOWNLOAD_SECONDS = 20.0
+# IPv6 networks whose last 32 bits are an IPv4 address: mapped, translated (NAT64), and the old compatible.
+HOLD_IPV4 = tuple(ipaddress.IPv6Network(network) for network in ("::ffff:0:0/96", "64:ff9b::/96", "::/96"))
 
 
 class PublicResolver(AbstractResolver):
@@ -45,6 +47,11 @@ def is_public(host: str) -> bool:
         address = ipaddress.ip_address(host.split("%")[0])
     except ValueError:
         return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if any(address in network for network in HOLD_IPV4):
+            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        elif address.is_site_local or address.sixtofour is not None:
+            return False
     return address.is_global and not address.is_multicast
 
 

@@ -61,7 +61,8 @@ RETIRED_WORDS = ("not supported by provider", "no longer supported", "has been d
 DAILY_WORDS = ("per 86400s", "per day", "daily limit", "monthly")
 # Credentials that a vendor may quote back at us, in whole or masked.
 CREDENTIAL = re.compile(
-    r"\b(?:sk|hf|gsk|ghp|gho|github_pat|AIza|key|Bearer)[-_ ][\w*.-]{6,}|\bAIza[\w-]{10,}"
+    r"\b(?:sk|hf|gsk|ghp|gho|github_pat|AIza|key|Bearer)[-_ ][\w*.…-]{6,}|\bAIza[\w-]{10,}"
+    r"|\b[\w.-]{1,40}\*{3,}[\w*.-]*"
 )
 
 
@@ -108,7 +109,7 @@ def _kind(
     for code in words.codes:
         if code in BY_CODE:
             return BY_CODE[code]
-    if status == 401:
+    if status == 401 or "api key not valid" in text:  # Gemini says it with 400
         return KeyRejected
     if status == 402:
         return QuotaExhausted
@@ -140,6 +141,8 @@ def _words_of(body: bytes) -> VendorWords:
         # HTML or plain text from some proxy: only the words matter.
         text = re.sub(r"<[^>]*>", " ", body[:4096].decode("utf-8", "replace"))
         return VendorWords(" ".join(text.split()), frozenset(), None, None)
+    if isinstance(data, list) and data:  # Gemini wraps its error in a list
+        data = data[0]
     sources = [data] if isinstance(data, dict) else []
     if sources and isinstance(data.get("error"), dict):
         sources.insert(0, data["error"])

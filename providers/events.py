@@ -68,4 +68,4 @@ class EventDecoder:
     def _grow(self, characters: int) -> None:
         self._size += characters
         if self._size > 2 * MAX_EVENT_CHARACTERS:  # a line may count once pending and once complete
-            raise Unavailable("the vendor sent an event that is too long")
+            raise Unavailable("the vendor sent an event that is too long", maybe_billed=True)

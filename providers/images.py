@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from providers.base import ImageRequest, Key, Picture, Unavailable
+from providers.base import ImageRequest, Key, Picture
 from providers.catalog import Entry
 from providers.downloads import download_picture
 from providers.pictures import broken_picture, to_png
@@ -113,4 +113,4 @@ async def _picture_of(reply: dict[str, Any], base_url: str) -> bytes:
                 raise broken_picture("the picture's base64 is broken") from None
         if isinstance(url, str) and url:
             return await download_picture(url, base_url)
-    raise Unavailable("the vendor's answer holds no picture")
+    raise broken_picture("the vendor's answer holds no picture")

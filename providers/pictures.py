@@ -9,6 +9,7 @@ import warnings
 from PIL import Image, UnidentifiedImageError
 
 from providers.base import Unavailable
+from providers.errors import safe_detail
 
 MAX_SIDE = 4096
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -38,8 +39,9 @@ def encode_png(image: Image.Image) -> bytes:
 def _to_png(data: bytes) -> tuple[bytes, int, int]:
     try:
         with warnings.catch_warnings():
-            # Pillow warns of a decompression bomb; the size is checked here before a pixel is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of large pictures and of broken metadata. The size is checked here before a pixel
+            # is decoded, and metadata is dropped.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if max(image.size) > MAX_SIDE:
                     raise broken_picture(f"the picture has {image.width}x{image.height} pixels")
@@ -49,7 +51,7 @@ def _to_png(data: bytes) -> tuple[bytes, int, int]:
                 has_alpha = image.mode in ("RGBA", "LA") or "transparency" in image.info
                 pixels = image.convert("RGBA" if has_alpha else "RGB")
     except UnidentifiedImageError:
-        raise broken_picture(f"the vendor sent no picture but: {_beginning(data)}") from None
+        raise broken_picture(safe_detail(f"the vendor sent no picture but: {_beginning(data)}")) from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise broken_picture(f"the picture cannot be decoded: {type(error).__name__}") from None
     pixels.info.clear()

@@ -19,6 +19,8 @@ TEXT_BODY_BYTES = 2 * 1024 * 1024
 STREAM_BYTES = 16 * 1024 * 1024
 # The base64 of a 25 MiB picture.
 PICTURE_BODY_BYTES = 34 * 1024 * 1024
+# What fails before a request has left: nothing can have been billed.
+NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 USER_AGENT = "Colloquy (self-hosted Discord bot)"
 
 
@@ -56,13 +58,13 @@ class Transport:
                 yield (await _read(response, TEXT_BODY_BYTES)).decode("utf-8", "replace")
                 return
             if response.content_type not in ("text/event-stream", "application/octet-stream", "text/plain"):
-                raise Unavailable(f"the vendor answered with {response.content_type} and not with a stream")
+                raise broken_reply(f"the vendor answered with {response.content_type} and not with a stream")
             decoder = EventDecoder()
             received = 0
             async for chunk in response.content.iter_any():
                 received += len(chunk)
                 if received > STREAM_BYTES:
-                    raise Unavailable("the vendor's stream does not end")
+                    raise broken_reply("the vendor's stream does not end")
                 for event in decoder.feed(chunk):
                     yield event
             for event in decoder.finish():
@@ -92,7 +94,15 @@ class Transport:
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # aiohttp's texts hold the address, never a header.
-            raise Unavailable(safe_detail(f"{type(error).__name__}: {error}", secret)) from None
+            raise Unavailable(
+                safe_detail(f"{type(error).__name__}: {error}", secret),
+                maybe_billed=not isinstance(error, NEVER_SENT),
+            ) from None
+
+
+def broken_reply(detail: str) -> Unavailable:
+    """The error for a 200 reply that is of no use: the vendor may have worked for it, so it may cost."""
+    return Unavailable(detail, maybe_billed=True)
 
 
 def read_object(content: bytes | str, content_type: str, key: Key) -> dict[str, Any]:
@@ -100,10 +110,10 @@ def read_object(content: bytes | str, content_type: str, key: Key) -> dict[str, 
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
-        raise Unavailable(f"the vendor answered with {content_type} that is no JSON") from None
+        raise broken_reply(f"the vendor answered with {content_type} that is no JSON") from None
     if not isinstance(data, dict):
-        raise Unavailable("the vendor's JSON is no object")
-    if data.get("error"):
+        raise broken_reply("the vendor's JSON is no object")
+    if data.get("error") or data.get("object") == "error":
         raw = content if isinstance(content, bytes) else content.encode()
         raise read_error(200, {}, raw, secret=key.value.get_secret_value())
     return data
@@ -116,5 +126,5 @@ async def _read(response: aiohttp.ClientResponse, cap: int, *, cut: bool = False
         if len(chunks) > cap:
             if cut:
                 break
-            raise Unavailable(f"the vendor's reply is larger than {cap // 1024} KiB")
+            raise broken_reply(f"the vendor's reply is larger than {cap // 1024} KiB")
     return bytes(chunks[:cap])

@@ -38,7 +38,7 @@ def answer(*pieces: str, prompt_tokens: int = 10, completion_tokens: int = 5) ->
 
 
 class ScriptedChat:
-    """A chat provider. Each question takes the next script: text to send, seconds to wait, errors to raise."""
+    """A chat provider. Each question takes the next script: text, seconds to wait, errors to raise."""
 
     def __init__(
         self, *scripts: Sequence[Step], name: str = "scripted", model: str = "scripted-model"

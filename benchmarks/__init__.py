@@ -1,0 +1,1 @@
+"""What `make bench` runs. Each benchmark is `python -m benchmarks.NAME`, with `--json` for machines."""

@@ -1,0 +1,28 @@
+"""What the tests of the providers room share: a vendor on loopback and the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from providers.transport import Transport
+from tests.fake_vendors import FakeVendor
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[FakeVendor]:
+    async with FakeVendor() as vendor:
+        yield vendor
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def transport(session: aiohttp.ClientSession) -> Transport:
+    return Transport(session)

@@ -1,0 +1,223 @@
+"""Vendors' refusals as data: what was sent, by whom, and what it means to us.
+
+Bodies are those that vendors document or were seen to send. "documented" stands for a status whose body
+nobody has written down, with a likely one in its place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from providers.base import (
+    BadRequest,
+    ContentRefused,
+    KeyRejected,
+    ModelRetired,
+    NotEntitled,
+    PromptTooLong,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    Unavailable,
+)
+
+HTML = b"<html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
+NO_ROUTE = "https://api-inference.huggingface.co is no longer supported. Please use https://router..."
+MONTHLY = "You have depleted your monthly included credits. Purchase pre-paid credits to continue using"
+EXCEEDED = "You have exceeded your monthly included credits for Inference Providers. Subscribe to PRO"
+NO_PERMISSION = (
+    "This authentication method does not have sufficient permissions to call Inference Providers on behalf"
+)
+EXTRA = [{"type": "extra_forbidden", "loc": ["body", "store"], "msg": "Extra inputs are not permitted"}]
+FILTERED = "The response was filtered due to the prompt triggering a content management policy"
+
+
+class Row(NamedTuple):
+    """One refusal and the class it belongs to."""
+
+    source: str
+    status: int
+    body: Any
+    expected: type[ProviderError]
+    headers: Mapping[str, str] = {}
+
+    @property
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+def error(message: str, code: object = None, kind: object = "invalid_request_error") -> dict[str, Any]:
+    """The shape of OpenAI and all who follow it."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def mistral(message: object, code: object = None, kind: str = "invalid_request_error") -> dict[str, Any]:
+    return {"object": "error", "message": message, "type": kind, "param": None, "code": code}
+
+
+HUGGING_FACE = [
+    Row("wrong provider for the model", 400, {"error": "Model not supported by provider x"}, ModelRetired),
+    Row("no provider enabled", 400, error("is not supported", "model_not_supported"), ModelRetired),
+    Row("no such model in chat", 400, error("does not exist", "model_not_found"), ModelRetired),
+    Row("key", 401, {"error": "Invalid credentials in Authorization header"}, KeyRejected),
+    Row("credits", 402, {"error": MONTHLY}, QuotaExhausted),
+    Row("credits, older text", 402, {"error": EXCEEDED}, QuotaExhausted),
+    Row("token without permission", 403, {"error": NO_PERMISSION}, KeyRejected),
+    Row("unknown route", 404, b"Not Found", ModelRetired),
+    Row("retired", 410, {"error": "The requested model is deprecated and no longer supported"}, ModelRetired),
+    Row("retired host", 410, {"error": NO_ROUTE}, ModelRetired),
+    Row("retired host, body as text", 410, NO_ROUTE.encode(), ModelRetired),
+    Row("fal: inputs and not prompt", 422, {"detail": EXTRA}, BadRequest),
+    Row("rate, documented", 429, {"error": "rate limited"}, RateLimited, {"RateLimit": '"api";r=0;t=55'}),
+    Row("500 with HTML", 500, HTML, Unavailable),
+    Row("502 with HTML", 502, HTML, Unavailable),
+    Row("504 without body", 504, b"", Unavailable),
+    Row("loading", 503, {"error": "Model X is currently loading", "estimated_time": 42.3}, Unavailable),
+    Row(
+        "loading in a 200", 200, {"error": "Model X is currently loading", "estimated_time": 42}, Unavailable
+    ),
+]
+
+MISTRAL = [
+    Row("retired", 400, mistral("Invalid model: pixtral-12b-2409", "1500", "invalid_model"), ModelRetired),
+    Row("retired, code alone", 400, {"message": "Invalid model: x", "code": "1500"}, ModelRetired),
+    Row("context", 400, mistral("Prompt contains 40 tokens, too large for model with 32"), PromptTooLong),
+    Row("context, other words", 400, mistral("over the maximum context length of 32768"), PromptTooLong),
+    Row("key, documented", 401, {"message": "Unauthorized"}, KeyRejected),
+    Row("balance, documented", 402, mistral("Your prepaid balance is zero"), QuotaExhausted),
+    Row("tier", 403, mistral("Not on Free", "1910", "tier_not_allowed"), NotEntitled),
+    Row("wrong path, documented", 404, {"message": "no Route matched with those values"}, ModelRetired),
+    Row("unknown field", 422, {"detail": EXTRA}, BadRequest),
+    Row("unknown field, wrapped", 422, mistral({"detail": EXTRA}), BadRequest),
+    Row("rate", 429, mistral("Rate limit exceeded", "1300", "rate_limited"), RateLimited),
+    Row("rate at the gateway", 429, {"message": "Requests rate limit exceeded"}, RateLimited),
+    Row("capacity", 429, mistral("Service tier capacity exceeded for this model."), RateLimited),
+    Row(
+        "no allowance at all",
+        429,
+        mistral("Rate limit exceeded", "1300", "rate_limited"),
+        NotEntitled,
+        {"x-ratelimit-limit-req-minute": "0"},
+    ),
+    Row(
+        "some allowance",
+        429,
+        mistral("Rate limit exceeded", "1300", "rate_limited"),
+        RateLimited,
+        {"x-ratelimit-limit-req-minute": "30"},
+    ),
+    *(Row(f"{status}", status, mistral("Internal"), Unavailable) for status in (500, 502, 503, 504)),
+]
+
+OPENAI = [
+    Row("context", 400, error("maximum context length is 8", "context_length_exceeded"), PromptTooLong),
+    Row("context, words", 400, error("This model's maximum context length is 4096"), PromptTooLong),
+    Row("context, llama.cpp's words", 400, error("exceeds the available context size"), PromptTooLong),
+    Row("context, other words", 400, error("input tokens exceed the configured limit"), PromptTooLong),
+    Row("Azure: prompt filtered", 400, error(FILTERED, "content_filter", None), ContentRefused),
+    Row("key", 401, error("Incorrect API key provided", "invalid_api_key"), KeyRejected),
+    Row("country", 403, error("Country not supported", "unsupported_country"), NotEntitled),
+    Row("no such model", 404, error("The model does not exist", "model_not_found"), ModelRetired),
+    Row("too large", 413, error("Request too large"), PromptTooLong),
+    Row("rate", 429, error("Rate limit reached", "rate_limit_exceeded", "requests"), RateLimited),
+    Row("quota", 429, error("check your plan", "insufficient_quota", "insufficient_quota"), QuotaExhausted),
+    Row("500", 500, error("The server had an error", None, "server_error"), Unavailable),
+    Row("503", 503, error("The engine is overloaded", None, "server_error"), Unavailable),
+    Row("other 400", 400, error("Unsupported parameter: 'max_tokens'", "unsupported_parameter"), BadRequest),
+]
+
+OPENROUTER = [
+    Row("400", 400, {"error": {"code": 400, "message": "Bad parameters"}}, BadRequest),
+    Row("401", 401, {"error": {"code": 401, "message": "No auth credentials found"}}, KeyRejected),
+    Row("402", 402, {"error": {"code": 402, "message": "Insufficient credits"}}, QuotaExhausted),
+    Row("403: moderation", 403, {"error": {"code": 403, "message": "was flagged"}}, ContentRefused),
+    Row("408", 408, {"error": {"code": 408, "message": "Your request timed out"}}, Unavailable),
+    Row("429", 429, {"error": {"code": 429, "message": "Rate limited: per-min"}}, RateLimited),
+    Row("429: free models, per day", 429, {"error": {"code": 429, "message": "50 per day"}}, QuotaExhausted),
+    Row("502", 502, {"error": {"code": 502, "message": "Provider returned error"}}, Unavailable),
+    Row("503", 503, {"error": {"code": 503, "message": "No available provider"}}, Unavailable),
+    Row("502 in a 200", 200, {"error": {"code": 502, "message": "Provider died"}}, Unavailable),
+    Row("429 in a 200", 200, {"error": {"code": 429, "message": "Rate limited"}}, RateLimited),
+    Row("402 in a 200", 200, {"error": {"code": 402, "message": "Insufficient"}}, QuotaExhausted),
+]
+
+GITHUB = [
+    Row("retired", 410, error("temporarily", "github_models_retirement_brownout"), ModelRetired),
+    Row("too large", 413, error("Request body too large for gpt-4o-mini"), PromptTooLong),
+    Row("too large, by code", 400, error("Max size: 8000 tokens", "tokens_limit_reached"), PromptTooLong),
+    Row(
+        "daily limit",
+        429,
+        error("Rate limit of 50 per 86400s exceeded for UserByModelByDay.", "RateLimitReached"),
+        QuotaExhausted,
+        {"x-ratelimit-type": "UserByModelByDay", "retry-after": "5631"},
+    ),
+    Row(
+        "daily limit, by words", 429, error("Rate limit of 50 per 86400s", "RateLimitReached"), QuotaExhausted
+    ),
+    Row("minute limit", 429, error("Rate limit of 15 per 60s", "RateLimitReached"), RateLimited),
+]
+
+LOCAL = [
+    Row("Ollama: no such model", 404, error("model 'x' not found", None, "not_found_error"), ModelRetired),
+    Row("Ollama: native shape", 404, {"error": "model 'x' not found"}, ModelRetired),
+    Row("Ollama: in a 200", 200, {"error": "llama runner process has terminated"}, Unavailable),
+    Row("llama.cpp: key", 401, error("Invalid API Key", 401, "authentication_error"), KeyRejected),
+    Row("llama.cpp: loading", 503, error("Loading model", 503, "unavailable_error"), Unavailable),
+    Row("llama.cpp: context", 400, error("too big", 400, "exceed_context_size_error"), PromptTooLong),
+    Row("llama.cpp: in a 200", 200, error("too big", 400, "exceed_context_size_error"), PromptTooLong),
+    Row("vLLM: bad request", 400, error("top_p must be in (0, 1]", 400, "BadRequestError"), BadRequest),
+    Row("vLLM: key", 401, {"error": "Unauthorized"}, KeyRejected),
+    Row("vLLM: no such model", 404, error("does not exist.", 404, "NotFoundError"), ModelRetired),
+    Row("vLLM: older, flat", 400, mistral("top_p must be", 400, "BadRequestError"), BadRequest),
+    Row("vLLM: context", 400, mistral("maximum context length is 9", 400, "BadRequestError"), PromptTooLong),
+    Row("LocalAI: no such model", 400, error("Bad Request", 400, ""), BadRequest),
+    Row("LocalAI: opaque", 500, b"", Unavailable),
+    Row("LocalAI: cool-down", 503, error("model load cool-down", 503, ""), Unavailable),
+    Row("LM Studio: bad request", 400, error("'messages' field is required"), BadRequest),
+    Row("ComfyUI: workflow", 400, {"error": {"type": "prompt_no_outputs", "message": "x"}}, BadRequest),
+    Row("NVIDIA: problem+json", 422, {"status": 422, "title": "Wrong", "detail": "x"}, BadRequest),
+    Row("a proxy: key", 401, HTML, KeyRejected),
+    Row("a proxy: overload", 503, HTML, Unavailable),
+]
+
+# Gemini answers in Google's shape, wrapped in a list on its Chat Completions address.
+GEMINI_KEY = {"code": 400, "message": "API key not valid. Please pass a valid API key."}
+GEMINI = [
+    Row("key", 400, [{"error": GEMINI_KEY}], KeyRejected),
+    Row("key, unwrapped", 400, {"error": GEMINI_KEY}, KeyRejected),
+    Row("bad request", 400, [{"error": {"code": 400, "message": "Invalid JSON payload"}}], BadRequest),
+]
+
+# What every class rests on where a body says nothing.
+BARE = [
+    *(Row(f"{status}", status, b"", Unavailable) for status in (408, 409, 425, 500, 502, 503, 504, 529)),
+    Row("401", 401, b"", KeyRejected),
+    Row("402", 402, b"", QuotaExhausted),
+    Row("403", 403, b"", NotEntitled),
+    Row("404", 404, b"", ModelRetired),
+    Row("410", 410, b"", ModelRetired),
+    Row("413", 413, b"", PromptTooLong),
+    Row("429", 429, b"", RateLimited),
+    Row("429, two minutes", 429, b"", RateLimited, {"Retry-After": "120"}),
+    Row("429, more than two minutes", 429, b"", QuotaExhausted, {"Retry-After": "121"}),
+    Row("429, absurd wait", 429, b"", QuotaExhausted, {"Retry-After": "99999999"}),
+    Row("429, unreadable wait", 429, b"", RateLimited, {"Retry-After": "soon"}),
+    Row("400", 400, b"", BadRequest),
+    Row("422", 422, b"", BadRequest),
+    Row("a redirect", 302, b"", Unavailable),
+    Row("an error in a 200 that is only words", 200, {"error": "something"}, Unavailable),
+]
+
+ROWS = {
+    "Hugging Face": HUGGING_FACE,
+    "Mistral": MISTRAL,
+    "OpenAI": OPENAI,
+    "OpenRouter": OPENROUTER,
+    "GitHub Models": GITHUB,
+    "local servers": LOCAL,
+    "Gemini": GEMINI,
+    "status alone": BARE,
+}

@@ -1,0 +1,38 @@
+"""Small things that several tests of the providers room need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+
+from pydantic import SecretStr
+
+from providers.base import ChatRequest, Completion, Delta, Message
+from providers.keys import FindSecrets
+
+QUESTION = ChatRequest((Message("system", "Answer briefly."), Message("user", "What is a colloquy?")))
+QUESTION_AS_JSON = [
+    {"role": "system", "content": "Answer briefly."},
+    {"role": "user", "content": "What is a colloquy?"},
+]
+
+
+def secrets(**variables: str) -> FindSecrets:
+    """A `find` over these variables, as the settings have it: NAME stands for NAME, NAME1, NAME2, ..."""
+
+    def find(name: str) -> Iterator[tuple[str, SecretStr]]:
+        for variable, value in variables.items():
+            if re.fullmatch(rf"{name}\d*", variable):
+                yield variable, SecretStr(value)
+
+    return find
+
+
+async def collect(stream: AsyncIterator[Delta | Completion]) -> tuple[list[str], Completion]:
+    """The pieces of an answer and its end; there must be one end, at the end."""
+    *deltas, completion = [event async for event in stream]
+    assert isinstance(completion, Completion)
+    pieces = [delta.text for delta in deltas if isinstance(delta, Delta)]
+    assert len(pieces) == len(deltas)
+    assert all(pieces)
+    return pieces, completion

@@ -1,0 +1,260 @@
+"""Every known refusal means the right class; waits are read in all forms; no credential gets out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from providers.base import ProviderError, RateLimited, Unavailable
+from providers.errors import (
+    DETAIL_CHARACTERS,
+    LONGEST_BELIEVABLE_WAIT,
+    WAIT_WHEN_UNBELIEVABLE,
+    read_error,
+    read_retry_after,
+    safe_detail,
+)
+from tests.providers.error_bodies import HTML, ROWS, Row, error, mistral
+
+TABLE = [
+    pytest.param(row, id=f"{vendor}: {row.source} -> {row.expected.kind}")
+    for vendor, rows in ROWS.items()
+    for row in rows
+]
+
+
+@pytest.mark.parametrize("row", TABLE)
+def test_a_refusal_means_its_class(row: Row) -> None:
+    """Status, headers and body of a known refusal are read as the class that decides what happens next."""
+    read = read_error(row.status, row.headers, row.content)
+
+    assert type(read) is row.expected
+    assert str(read) == row.expected.sentence
+
+
+def test_every_class_of_error_has_a_row() -> None:
+    """The table leaves no class out."""
+    classes = {row.expected for rows in ROWS.values() for row in rows}
+
+    assert classes == set(ProviderError.__subclasses__()) - {
+        cls for cls in ProviderError.__subclasses__() if cls.__module__ != "providers.base"
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        pytest.param(error("the words", "some_code"), "the words", id="OpenAI"),
+        pytest.param(error("the words", 400), "the words", id="a code that is a number"),
+        pytest.param({"error": "the words"}, "the words", id="a string"),
+        pytest.param({"error": ["the", "words"]}, "the; words", id="a list of strings"),
+        pytest.param({"errors": [{"message": "the words"}]}, "the words", id="a list of objects"),
+        pytest.param(mistral("the words", "1300"), "the words", id="Mistral"),
+        pytest.param(mistral({"detail": [{"msg": "the words"}]}), "the words", id="Mistral, nested"),
+        pytest.param({"detail": "the words"}, "the words", id="FastAPI, a string"),
+        pytest.param({"detail": [{"loc": ["body"], "msg": "the words"}]}, "the words", id="FastAPI, a list"),
+        pytest.param({"message": "the words"}, "the words", id="a message alone"),
+        pytest.param({"status": 400, "title": "the", "detail": "words"}, "words; the", id="problem+json"),
+        pytest.param([{"error": {"message": "the words"}}], "the words", id="Gemini, in a list"),
+        pytest.param(b"the words", "the words", id="plain text"),
+        pytest.param(b"<html><body><h1>the</h1>\n\t<p>words</p></body></html>", "the words", id="HTML"),
+        pytest.param(b"", "no text", id="nothing"),
+        pytest.param({}, "no text", id="an empty object"),
+        pytest.param(None, "no text", id="null"),
+        pytest.param({"error": None}, "no text", id="an error that is null"),
+        pytest.param(b"\xff\xfe the words", "\ufffd\ufffd the words", id="no UTF-8"),
+        pytest.param(b'{"error": {"message": "the wo', '{"error": {"message": "the wo', id="cut off"),
+    ],
+)
+def test_every_shape_gives_its_words_to_the_log(body: Any, words: str) -> None:
+    """Whatever shape a body has, the log gets the vendor's own words on one line."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    assert read_error(400, {}, content).detail == f"HTTP 400: {words}"
+
+
+def test_an_error_carries_status_and_wait() -> None:
+    """What the vendor said of status and time comes along; a refusal is not billed."""
+    refused = read_error(429, {"Retry-After": "7"}, b"")
+    loading = read_error(503, {}, b'{"error": "Model is currently loading", "estimated_time": 42.3}')
+    both = read_error(503, {"Retry-After": "5"}, b'{"error": "loading", "estimated_time": 42.3}')
+    inside = read_error(200, {}, b'{"error": {"code": 429, "message": "Rate limited"}}')
+
+    assert (refused.status, refused.retry_after, refused.maybe_billed) == (429, 7.0, False)
+    assert (loading.status, loading.retry_after) == (503, 42.3)
+    assert both.retry_after == 5.0
+    assert (type(inside), inside.status) == (RateLimited, 429)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["error", "errors", "code", "message", "type", "detail", "msg", "estimated_time"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    status=st.integers(100, 599),
+    body=json_values.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60),
+)
+def test_any_body_is_read_as_some_error(status: int, body: bytes) -> None:
+    """No body of any shape makes the reading fail, and the log gets one short line."""
+    read = read_error(status, {}, body)
+
+    assert isinstance(read, ProviderError)
+    assert len(read.detail) <= DETAIL_CHARACTERS
+    assert len(read.detail.splitlines()) == 1
+    assert read.retry_after is None or 0 <= read.retry_after <= LONGEST_BELIEVABLE_WAIT
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"error":', b'{"a":[', b"<"])
+def test_a_body_nested_without_end_is_read(opening: bytes) -> None:
+    """A body made to exhaust the parser is only a broken body."""
+    assert type(read_error(500, {}, opening * 20_000)) is Unavailable
+
+
+# ---- Waits -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({"Retry-After": "7"}, 7, id="seconds"),
+        pytest.param({"Retry-After": "0"}, 0, id="at once"),
+        pytest.param({"Retry-After": "0.5"}, 0.5, id="half a second"),
+        pytest.param({"Retry-After": " 7 "}, 7, id="spaces"),
+        pytest.param({"Retry-After": "Mon, 01 Jan 2001 00:00:00 GMT"}, 0, id="a date that has passed"),
+        pytest.param({"retry-after-ms": "1500", "Retry-After": "60"}, 1.5, id="milliseconds come first"),
+        pytest.param({"retry-after-ms": "x", "Retry-After": "60"}, 60, id="broken milliseconds"),
+        pytest.param({"RateLimit": '"api";r=0;t=55'}, 55, id="Hugging Face, spent"),
+        pytest.param({"RateLimit": '"api"; r=0; t=55'}, 55, id="Hugging Face, with spaces"),
+        pytest.param({"RateLimit": '"api";r=12;t=55'}, None, id="Hugging Face, not spent"),
+        pytest.param({"RateLimit": '"api";r=0;t=9', "Retry-After": "3"}, 3, id="Retry-After comes first"),
+        pytest.param({"Retry-After": "99999999"}, WAIT_WHEN_UNBELIEVABLE, id="three years"),
+        pytest.param({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, WAIT_WHEN_UNBELIEVABLE, id="9999"),
+        pytest.param({"Retry-After": "2678400"}, LONGEST_BELIEVABLE_WAIT, id="31 days"),
+        pytest.param({"Retry-After": "2678401"}, WAIT_WHEN_UNBELIEVABLE, id="a second more"),
+        pytest.param({"Retry-After": "-5"}, None, id="negative"),
+        pytest.param({"Retry-After": "soon"}, None, id="a word"),
+        pytest.param({"Retry-After": ""}, None, id="empty"),
+        pytest.param({"Retry-After": "nan"}, None, id="not a number"),
+        pytest.param({"Retry-After": "inf"}, None, id="for ever"),
+        pytest.param({"Retry-After": "1e999"}, None, id="beyond all numbers"),
+        pytest.param({"Retry-After": "Mon, 99 Foo 2026 99:99:99 GMT"}, None, id="no date"),
+    ],
+)
+def test_a_wait_is_read_in_every_form(headers: Mapping[str, str], seconds: float | None) -> None:
+    """Seconds, milliseconds, dates and rate-limit fields are read; what cannot be read names no time."""
+    assert read_retry_after(headers) == seconds
+
+
+def test_a_date_to_come_is_the_time_until_then() -> None:
+    """A Retry-After that is a date counts from now."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+
+    assert read_retry_after({"Retry-After": date}) == pytest.approx(89.5, abs=1.5)
+
+
+dates = st.datetimes().map(lambda moment: moment.strftime("%a, %d %b %Y %H:%M:%S GMT"))
+loose_dates = st.from_regex(
+    r"\d{1,2} (Jan|Feb|Xyz) \d{1,5} \d\d?:\d\d?(:\d\d)? ([+-]\d{1,6}|EST)", fullmatch=True
+)
+rate_limits = st.from_regex(r'"api";r=0;t=\d{1,30}', fullmatch=True)
+numbers = (st.floats() | st.integers()).map(str)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.dictionaries(
+        st.sampled_from(["Retry-After", "retry-after-ms", "RateLimit"]),
+        st.text(max_size=30) | numbers | dates | loose_dates | rate_limits,
+    )
+)
+def test_no_header_makes_the_bot_wait_for_ever(headers: dict[str, str]) -> None:
+    """Any header at all is read without an error, as nothing or as 0 seconds to 31 days."""
+    seconds = read_retry_after(headers)
+
+    assert seconds is None or 0 <= seconds <= LONGEST_BELIEVABLE_WAIT
+
+
+# ---- Credentials -----------------------------------------------------------------------------------
+
+CANARIES = [
+    "sk-proj-CANARY0aB1cD2eF3gH4iJ5kL6mN7oP8",
+    "sk-or-v1-CANARY00112233445566778899aabbccddeeff",
+    "hf_CANARYaBcDeFgHiJkLmNoPqRsTuVwXyZ",
+    "gsk_CANARYaBcDeFgHiJkLmNoPqRsTuVwXyZ01",
+    "github_pat_11CANARY0_aBcDeFgHiJkLmNoPqRsTuVwXyZ",
+    "ghp_CANARYaBcDeFgHiJkLmNoPqRsTuVwXyZ01",
+    "AIzaSyCANARYaBcDeFgHiJkLmNoPqRsTuVwXyZ",
+    "CANARYaB1cD2eF3gH4iJ5kL6mN7oP8qR",  # Mistral's keys begin with nothing
+]
+
+
+@pytest.mark.parametrize("secret", CANARIES)
+@pytest.mark.parametrize(
+    "quote",
+    [
+        pytest.param("Incorrect API key provided: {}. You can find your key at example.com.", id="OpenAI"),
+        pytest.param("Authorization: Bearer {}", id="the header"),
+        pytest.param("{}", id="nothing else"),
+        pytest.param('{{"headers": {{"authorization": "Bearer {}"}}}}', id="the header as JSON"),
+        pytest.param("x" * (DETAIL_CHARACTERS - 15) + " {}", id="where the line is cut"),
+    ],
+)
+def test_a_key_that_the_vendor_quotes_is_struck_out(secret: str, quote: str) -> None:
+    """The key that was sent is in neither text of the error, whatever the body's shape."""
+    text = quote.format(secret)
+    for body in (
+        json.dumps({"error": {"message": text}}).encode(),
+        text.encode(),
+        f"<p>{text}</p>".encode(),
+    ):
+        read = read_error(401, {}, body, secret=secret)
+
+        assert "CANARY" not in read.detail + str(read) + repr(read)
+
+
+@pytest.mark.parametrize("secret", CANARIES)
+@pytest.mark.parametrize("stars", ["*" * 12, "***"])
+def test_a_key_that_the_vendor_masks_is_struck_out(secret: str, stars: str) -> None:
+    """Neither the beginning nor the end that a vendor leaves of a key gets into the log."""
+    masked = f"{secret[:8]}{stars}{secret[-4:]}"
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {masked}. Try again."}})
+
+    read = read_error(401, {}, body.encode(), secret=secret)
+
+    assert secret[:8] not in read.detail
+    assert secret[-4:] not in read.detail
+    assert "Try again" in read.detail
+
+
+@pytest.mark.parametrize("secret", CANARIES[:-1])
+def test_another_key_is_struck_out_by_its_form(secret: str) -> None:
+    """A key that was not sent with this request is known by the way it begins."""
+    assert "CANARY" not in safe_detail(f"the key {secret} is in use elsewhere")
+
+
+def test_words_without_a_key_stay_as_they_are() -> None:
+    """The log keeps a vendor's sentence, on one line and cut at its length."""
+    assert safe_detail("Rate limit\n  exceeded for gpt-4o-mini. ") == "Rate limit exceeded for gpt-4o-mini."
+    assert safe_detail("x" * 400) == "x" * (DETAIL_CHARACTERS - 1) + "…"
+    assert read_error(502, {}, HTML).detail == "HTTP 502: 502 Bad Gateway"

