@@ -56,7 +56,12 @@ class Usage(commands.Cog):
 
 
 def _embed(title: str, report: UsageReport) -> discord.Embed:
-    embed = discord.Embed(title=title, colour=discord.Colour.blurple())
+    # Three columns are narrow on a phone: the word "tokens" stands once, above them.
+    embed = discord.Embed(
+        title=title,
+        description="Prompt tokens, completion tokens, pictures and requests.",
+        colour=discord.Colour.blurple(),
+    )
     for period in PERIODS:
         totals = report.totals[period]
         name = "Today" if period == "today" else f"Last {period}"
@@ -73,8 +78,8 @@ def _embed(title: str, report: UsageReport) -> discord.Embed:
 
 def _block(totals: Totals) -> str:
     return (
-        f"{totals.prompt_tokens:,} prompt tokens\n"
-        f"{totals.completion_tokens:,} completion tokens\n"
+        f"{totals.prompt_tokens:,} prompt\n"
+        f"{totals.completion_tokens:,} completion\n"
         f"{_count(totals.pictures, 'picture')}\n"
         f"{_count(totals.requests, 'request')}"
     )
