@@ -239,21 +239,28 @@ def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Varia
         entries = load_catalog({name: table for name, table in overrides.items() if isinstance(table, dict)})
     except CatalogError as error:
         problems += error.problems
+        entries = load_catalog()
     else:
-        if settings is not None:
-            problems += chain_problems(entries, settings.chat_chain or (), settings.image_chain or ())
-        known = dict.fromkeys(key for entry in entries.values() for key in entry.keys)
-        for variable in variables.malformed(known):
-            problems.append(
-                f"{variable} has a space, a quotation mark or another character in it that no key has. "
-                "Copy it again."
-            )
-        ours = [name.upper() for name in Settings.model_fields if name not in TABLES]
-        for wrong, right in variables.misspelt([*known, *ours]):
-            problems.append(f".env: nothing reads {wrong}. Is {right} meant?")
+        chains = [_chain(name, settings, toml) for name in ("chat_chain", "image_chain")]
+        problems += chain_problems(entries, *chains)
+    known = dict.fromkeys(key for entry in entries.values() for key in entry.keys)
+    for variable in variables.malformed(known):
+        problems.append(
+            f"{variable} has a space, a quotation mark or another character in it that no key has. "
+            "Copy it again."
+        )
+    ours = [name.upper() for name in Settings.model_fields if name not in TABLES]
+    for wrong, right in variables.misspelt([*known, *ours]):
+        problems.append(f".env: nothing reads {wrong}. Is {right} meant?")
     if problems or settings is None:
         raise SettingsError(problems)
     return settings, variables
+
+
+def _chain(name: str, settings: Settings | None, toml: Mapping[str, Any]) -> list[str]:
+    """The names in a chain, also when the settings do not fit in other places."""
+    value = toml.get(name) if settings is None else getattr(settings, name)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, (list, tuple)) else []
 
 
 def all_secrets(settings: Settings, variables: Variables) -> list[SecretStr]:

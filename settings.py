@@ -18,6 +18,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as SourceError
 
 HOW_TO_GET_A_TOKEN = (
     "DISCORD_TOKEN is missing. Create an application at https://discord.com/developers/applications, "
@@ -237,7 +238,7 @@ def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) 
         )
     except ValidationError as error:
         problems += [_sentence(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
-    except (UnicodeDecodeError, OSError) as error:
+    except (SourceError, UnicodeDecodeError, OSError) as error:
         problems.append(f".env or a secret file cannot be read: {error}.")
     if problems:
         raise SettingsError(problems)

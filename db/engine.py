@@ -44,7 +44,7 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._running: set[asyncio.Task[Any]] = set()
-        self._owed: deque[Callable[[AsyncConnection], Awaitable[None]]] = deque()
+        self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -69,7 +69,7 @@ class Database:
         """A transaction as a context manager, for a caller that nobody cancels; see `run`."""
         return self._engine.begin()
 
-    def owe(self, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+    def owe(self, work: Callable[[AsyncConnection], Awaitable[object]]) -> None:
         """Remember a write that could not be made; `work` has to be one that may safely run twice."""
         self._owed.append(work)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import case, func, select
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Row, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.history import history
@@ -68,11 +71,11 @@ async def _compare_ledger_with_rollup(connection: AsyncConnection) -> list[str]:
     rollup = select(*(hourly.c[name] for name in (*PLACE, *SUMS)))
     width = len(PLACE)
 
-    def table(rows: list[tuple[object, ...]]) -> dict[tuple[object, ...], tuple[int, ...]]:
-        return {tuple(row[:width]): tuple(int(str(value)) for value in row[width:]) for row in rows}
+    def table(rows: Iterable[Row[Any]]) -> dict[tuple[object, ...], tuple[int, ...]]:
+        return {tuple(row[:width]): tuple(int(value) for value in row[width:]) for row in rows}
 
-    booked = table([tuple(row) for row in await connection.execute(ledger)])
-    reported = table([tuple(row) for row in await connection.execute(rollup)])
+    booked = table(await connection.execute(ledger))
+    reported = table(await connection.execute(rollup))
     return [
         f"Ledger and roll-up differ at {dict(zip(PLACE, place, strict=True))}: "
         f"{booked.get(place)} booked, {reported.get(place)} reported."

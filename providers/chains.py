@@ -81,7 +81,8 @@ def warn_of_retired(entries: Mapping[str, Entry], chains: Sequence[str], find: F
             warnings.append(f"The provider {entry.name} is in a chain, but {gone} {entry.advice}".strip())
             continue
         for name in entry.keys:
-            if name not in served and (variables := [variable for variable, _ in find(name)]):
+            variables = [variable for variable, value in find(name) if value.get_secret_value().strip()]
+            if variables and name not in served:
                 warnings.append(f"{', '.join(variables)}: of no use any more, {gone} {entry.advice}".strip())
     return warnings
 

@@ -44,7 +44,7 @@ class HuggingFaceInference:
         if content_type == "application/json":
             # A 200 may still be an error ("currently loading"), or the picture in base64.
             content = await _picture_of(read_object(content, content_type, key), self._entry.base_url)
-        png, width, height = await to_png(content)
+        png, width, height = await to_png(content, secret=key.value.get_secret_value())
         return Picture(png, width, height, self.model, request.seed, steps)
 
 
@@ -75,7 +75,8 @@ class OpenAIImages:
         body |= entry.extra_body
         body = {name: value for name, value in body.items() if name not in entry.drop}
         reply = await self._transport.post_json(self._url, body, key, cap=PICTURE_BODY_BYTES)
-        png, width, height = await to_png(await _picture_of(reply, entry.base_url))
+        content = await _picture_of(reply, entry.base_url)
+        png, width, height = await to_png(content, secret=key.value.get_secret_value())
         return Picture(png, width, height, self.model, request.seed if entry.seeded else None, steps)
 
 

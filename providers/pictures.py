@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 import warnings
 
 from PIL import Image, UnidentifiedImageError
@@ -14,19 +15,23 @@ from providers.errors import safe_detail
 MAX_SIDE = 4096
 FORMATS = ("PNG", "JPEG", "WEBP")
 
+# Warning filters belong to the process and not to a thread; and one picture's pixels in memory are enough.
+_one_at_a_time = threading.Lock()
+
 
 def broken_picture(detail: str) -> Unavailable:
     """The error for a picture that came but is of no use: the vendor made it, so it may cost."""
     return Unavailable(detail, maybe_billed=True)
 
 
-async def to_png(data: bytes) -> tuple[bytes, int, int]:
+async def to_png(data: bytes, *, secret: str = "") -> tuple[bytes, int, int]:
     """Return the picture as PNG without its metadata, its width and its height, in a worker thread.
 
     PNG, JPEG and WebP up to 4096 pixels a side are taken, told apart by content and not by name.
-    Raises Unavailable for anything else, animated, cut off or too large.
+    Raises Unavailable for anything else, animated, cut off or too large. `secret` is the credential that
+    was sent: the error quotes what came in place of a picture, but not this.
     """
-    return await asyncio.to_thread(_to_png, data)
+    return await asyncio.to_thread(_to_png, data, secret)
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -36,9 +41,9 @@ def encode_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _to_png(data: bytes) -> tuple[bytes, int, int]:
+def _to_png(data: bytes, secret: str = "") -> tuple[bytes, int, int]:
     try:
-        with warnings.catch_warnings():
+        with _one_at_a_time, warnings.catch_warnings():
             # Pillow warns of large pictures and of broken metadata. The size is checked here before a pixel
             # is decoded, and metadata is dropped.
             warnings.simplefilter("ignore")
@@ -51,12 +56,9 @@ def _to_png(data: bytes) -> tuple[bytes, int, int]:
                 has_alpha = image.mode in ("RGBA", "LA") or "transparency" in image.info
                 pixels = image.convert("RGBA" if has_alpha else "RGB")
     except UnidentifiedImageError:
-        raise broken_picture(safe_detail(f"the vendor sent no picture but: {_beginning(data)}")) from None
+        beginning = ascii(safe_detail(data[:2048].decode("utf-8", "replace"), secret)[:80])
+        raise broken_picture(f"the vendor sent no picture but: {beginning}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise broken_picture(f"the picture cannot be decoded: {type(error).__name__}") from None
     pixels.info.clear()
     return encode_png(pixels), pixels.width, pixels.height
-
-
-def _beginning(data: bytes) -> str:
-    return ascii(data[:80].decode("utf-8", "replace"))

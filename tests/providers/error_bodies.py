@@ -189,6 +189,7 @@ GEMINI = [
     Row("key", 400, [{"error": GEMINI_KEY}], KeyRejected),
     Row("key, unwrapped", 400, {"error": GEMINI_KEY}, KeyRejected),
     Row("bad request", 400, [{"error": {"code": 400, "message": "Invalid JSON payload"}}], BadRequest),
+    Row("a code in a list", 429, [error("check your plan", "insufficient_quota")], QuotaExhausted),
 ]
 
 # What every class rests on where a body says nothing.

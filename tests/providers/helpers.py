@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import Any
 
 from pydantic import SecretStr
 
-from providers.base import ChatRequest, Completion, Delta, Message
+from providers.base import ChatRequest, Completion, Delta, Message, ProviderError
+from providers.catalog import Entry
 from providers.keys import FindSecrets
 
 QUESTION = ChatRequest((Message("system", "Answer briefly."), Message("user", "What is a colloquy?")))
@@ -36,3 +38,37 @@ async def collect(stream: AsyncIterator[Delta | Completion]) -> tuple[list[str],
     assert len(pieces) == len(deltas)
     assert all(pieces)
     return pieces, completion
+
+
+def chat_entry(url: str, **fields: Any) -> Entry:
+    """A Chat Completions vendor at `url`."""
+    return Entry(
+        **{
+            "name": "fake",
+            "wire": "chat-completions",
+            "base_url": f"{url}/v1",
+            "model": "fake-model",
+            **fields,
+        }
+    )
+
+
+async def take_up_to_error(stream: AsyncIterator[Delta | Completion]) -> tuple[list[str], ProviderError]:
+    """The pieces that came before an answer failed, and how it failed."""
+    pieces: list[str] = []
+    try:
+        async for event in stream:
+            assert isinstance(event, Delta), "the answer ended well"
+            pieces.append(event.text)
+    except ProviderError as error:
+        return pieces, error
+    raise AssertionError("the stream ended without an end")
+
+
+async def take_error(work: Awaitable[object]) -> ProviderError:
+    """How this failed; it must."""
+    try:
+        await work
+    except ProviderError as error:
+        return error
+    raise AssertionError("it did not fail")

@@ -91,6 +91,7 @@ def test_an_error_carries_status_and_wait() -> None:
     assert (loading.status, loading.retry_after) == (503, 42.3)
     assert both.retry_after == 5.0
     assert (type(inside), inside.status) == (RateLimited, 429)
+    assert read_error(200, {}, b'{"error": "no status"}').status == 502
 
 
 json_values = st.recursive(
@@ -227,6 +228,7 @@ def test_a_key_that_the_vendor_quotes_is_struck_out(secret: str, quote: str) -> 
         json.dumps({"error": {"message": text}}).encode(),
         text.encode(),
         f"<p>{text}</p>".encode(),
+        b"<br>" * (1020 - len(quote) // 4) + text.encode(),  # where the reading of text ends
     ):
         read = read_error(401, {}, body, secret=secret)
 

@@ -84,6 +84,7 @@ def test_cuts_never_change_what_is_read(data: bytes, places: list[int]) -> None:
         pytest.param(b"data: a", ["a"], id="last line without an end"),
         pytest.param(b"data: a\n", ["a"], id="last event without a blank line"),
         pytest.param(b"data: a\r", ["a"], id="last event ends in CR"),
+        pytest.param(b"data: a\xe4\xb8", ["a\ufffd"], id="last character without its end"),
         pytest.param(b"data: \xff\xc3\n\n", ["\ufffd\ufffd"], id="invalid UTF-8"),
         pytest.param("data: a\u2028b\u0085c\n\n".encode(), ["a\u2028b\u0085c"], id="no line ends of ours"),
         pytest.param(b"", [], id="nothing"),

@@ -1,0 +1,53 @@
+"""Entries for the tests of the books."""
+
+from __future__ import annotations
+
+from db.engine import Connection, Database
+from db.ledger import Ending, NewAttempt, NewRequest, admit, begin_attempt, close_request, end_attempt
+from db.verify import find_discrepancies
+
+SETTLED = Ending("settled", "provider", prompt_tokens=10, completion_tokens=5)
+ESTIMATED = Ending("estimated", "tokenizer", "interrupted", prompt_tokens=12, completion_tokens=3)
+UNBILLED = Ending("unbilled", error_class="rate")
+
+
+def request(
+    number: int = 1,
+    *,
+    guild_id: int = 10,
+    channel_id: int = 20,
+    user_id: int = 30,
+    command: str = "ask",
+    tokens: int = 100,
+    pictures: int = 0,
+) -> NewRequest:
+    return NewRequest(number, guild_id, channel_id, user_id, command, tokens, pictures)
+
+
+def attempt(
+    of: NewRequest,
+    number: int = 1,
+    *,
+    provider: str = "some-vendor",
+    model: str = "some-model",
+    prompt_tokens: int = 60,
+    completion_tokens: int = 40,
+    pictures: int = 0,
+) -> NewAttempt:
+    return NewAttempt(of, number, provider, model, "SOME_KEY", prompt_tokens, completion_tokens, pictures)
+
+
+async def book(
+    connection: Connection, of: NewRequest, ending: Ending = SETTLED, *, model: str = "some-model"
+) -> int:
+    """A whole request with one attempt; gives its id."""
+    request_id = await admit(connection, of)
+    assert request_id is not None
+    await begin_attempt(connection, attempt(of, model=model))
+    assert await end_attempt(connection, of.interaction_id, 1, ending)
+    await close_request(connection, of.interaction_id, "answered")
+    return request_id
+
+
+async def discrepancies(database: Database) -> list[str]:
+    return await database.run(find_discrepancies)

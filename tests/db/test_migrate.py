@@ -1,0 +1,185 @@
+"""Migrations: what an empty file becomes, and what a start does with a file that is no empty one."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, inspect
+
+from db.engine import Database, DatabaseUnusable, open_database
+from db.migrate import migration_config
+from db.tables import Base
+from tests.db.entries import book, request
+
+ROOT = Path(__file__).parent.parent.parent
+
+FIRST_TABLES = {
+    "requests": [
+        *("id", "interaction_id", "guild_id", "channel_id", "user_id", "command", "created_at", "open"),
+        *("reserved_tokens", "reserved_pictures", "outcome"),
+    ],
+    "attempts": [
+        *("id", "interaction_id", "attempt", "guild_id", "channel_id", "user_id", "command", "provider"),
+        *("model", "key_variable", "sent_at", "ended_at", "state", "usage_source", "error_class"),
+        *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "pictures"),
+    ],
+    "history": ["id", "turn_id", "guild_id", "channel_id", "user_id", "role", "content", "created_at"],
+    "usage_hourly": [
+        *("guild_id", "hour", "channel_id", "user_id", "command", "provider", "model", "requests"),
+        *("failures", "prompt_tokens", "completion_tokens", "estimated_tokens", "pictures"),
+    ],
+}
+FIRST_UNIQUES = {
+    "requests": [["interaction_id"]],
+    "attempts": [["interaction_id", "attempt"]],
+    "history": [["turn_id", "role"]],
+    "usage_hourly": [],
+}
+
+# Dies without a word right after so many statements of the migration have been carried out.
+DYING_START = """
+import asyncio, os, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from db.engine import open_database
+
+left = int(sys.argv[2])
+
+@event.listens_for(Engine, "after_cursor_execute")
+def die(connection, cursor, statement, *_):
+    global left
+    left -= statement.lstrip().startswith(("CREATE", "INSERT"))
+    if left == 0:
+        os._exit(9)
+
+async def start():
+    async with open_database(sys.argv[1]):
+        pass
+
+asyncio.run(start())
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "colloquy.db"
+
+
+def address(file: Path) -> str:
+    return f"sqlite+aiosqlite:///{file}"
+
+
+def dump(file: Path) -> list[str]:
+    """The whole content of a file, as SQL."""
+    connection = sqlite3.connect(file)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
+
+
+def change(file: Path, statement: str) -> None:
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+async def test_migrations_and_tables_agree(database: Database) -> None:
+    """What the migrations have built is what the tables' classes say."""
+
+    def compare(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Base.metadata))
+
+    async with database.transaction() as connection:
+        differences = await connection.run_sync(compare)
+
+    assert differences == []
+
+
+def test_first_release_is_pinned(file: Path) -> None:
+    """Revision 0001 is out in the world: its tables, columns and unique constraints never change again."""
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config = migration_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    inspector = inspect(engine)
+    columns = {
+        table: [column["name"] for column in inspector.get_columns(table)]
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+    uniques = {
+        table: [list(constraint["column_names"]) for constraint in inspector.get_unique_constraints(table)]
+        for table in columns
+    }
+    engine.dispose()
+
+    assert columns == FIRST_TABLES
+    assert uniques == FIRST_UNIQUES
+
+
+async def test_second_start_changes_nothing(file: Path) -> None:
+    """A start on a file that is up to date leaves every byte of its content as it was."""
+    async with open_database(address(file)) as database:
+        await database.run(lambda connection: book(connection, request()))
+    before = dump(file)
+
+    async with open_database(address(file)):
+        pass
+
+    assert dump(file) == before
+    assert any("some-model" in line for line in before)
+
+
+async def test_database_of_a_newer_release_is_refused(file: Path) -> None:
+    """A schema that this release does not know is named in a sentence, and left alone."""
+    async with open_database(address(file)):
+        pass
+    change(file, "UPDATE alembic_version SET version_num = '9999'")
+    before = dump(file)
+
+    with pytest.raises(DatabaseUnusable, match=r"newer Colloquy \(schema 9999\)") as refusal:
+        async with open_database(address(file)):
+            pass
+
+    assert "Update" in str(refusal.value)
+    assert dump(file) == before
+
+
+async def test_strange_tables_are_no_reason_for_half_a_migration(file: Path) -> None:
+    """A migration that fails halfway is told in a sentence, and takes back what it had done."""
+    change(file, "CREATE TABLE usage_hourly (something_else TEXT)")  # the second table to be made
+    before = dump(file)
+
+    with pytest.raises(DatabaseUnusable, match="already exists"):
+        async with open_database(address(file)):
+            pass
+
+    assert dump(file) == before
+
+
+@pytest.mark.parametrize("statements", [1, 5, 11], ids="dies after {} statements".format)
+def test_crash_in_a_migration_leaves_nothing_half_done(file: Path, statements: int) -> None:
+    """A process that dies in a migration leaves a file without tables; the next start makes them all."""
+    died = subprocess.run(
+        [sys.executable, "-c", DYING_START, address(file), str(statements)], cwd=ROOT, check=False
+    )
+
+    assert died.returncode == 9
+    assert [line for line in dump(file) if "CREATE" in line] == []
+
+    async def start() -> None:
+        async with open_database(address(file)) as database:
+            await database.run(lambda connection: book(connection, request()))
+
+    asyncio.run(start())
+    assert any("some-model" in line for line in dump(file))

@@ -1,0 +1,132 @@
+"""Reports: sums by member and by model, of one server and one period."""
+
+import pytest
+from sqlalchemy import update
+
+from db.engine import Database
+from db.ledger import Ending, attempts, hourly
+from db.usage import Grouping, Totals, UsageRow, read_rows, read_totals
+from tests.db.entries import ESTIMATED, SETTLED, UNBILLED, book, request
+
+DAY = 86400
+NOON = 20_000 * DAY + 12 * 3600
+
+
+def settled(prompt_tokens: int, completion_tokens: int, pictures: int = 0) -> Ending:
+    return Ending(
+        "settled",
+        "provider",
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        pictures=pictures,
+    )
+
+
+@pytest.fixture
+async def used(database: Database) -> Database:
+    """Two servers and direct messages, three members, two models."""
+    async with database.transaction() as connection:
+        await book(connection, request(1, user_id=30), settled(100, 50), model="small")
+        await book(connection, request(2, user_id=30, channel_id=21), settled(10, 5), model="large")
+        await book(connection, request(3, user_id=31), settled(1000, 500), model="large")
+        await book(connection, request(4, user_id=30, guild_id=11), settled(7, 7), model="small")
+        await book(connection, request(5, user_id=30, guild_id=0), settled(3, 3), model="small")
+        await book(connection, request(6, user_id=32, command="imagine"), settled(0, 0, 1), model="painter")
+    return database
+
+
+async def totals(
+    database: Database, since: int = 0, *, guild_id: int | None = None, user_id: int | None = None
+) -> Totals:
+    return await database.run(
+        lambda connection: read_totals(connection, since, guild_id=guild_id, user_id=user_id)
+    )
+
+
+async def rows(database: Database, by: Grouping, guild_id: int, user_id: int | None = None) -> list[UsageRow]:
+    return await database.run(
+        lambda connection: read_rows(connection, 0, by, guild_id=guild_id, user_id=user_id)
+    )
+
+
+async def test_totals_of_a_server_hold_no_other_server(used: Database) -> None:
+    """A server's sums are those of its own requests, not of other servers or direct messages."""
+    assert await totals(used, guild_id=10) == Totals(4, 0, 1110, 555, 0, 1)
+    assert await totals(used, guild_id=11) == Totals(1, 0, 7, 7, 0, 0)
+    assert await totals(used, guild_id=0) == Totals(1, 0, 3, 3, 0, 0)
+    assert await totals(used, guild_id=12) == Totals()
+
+
+async def test_totals_of_a_member_are_those_of_one_server(used: Database) -> None:
+    """A member's sums in one server leave out what the member used elsewhere."""
+    assert await totals(used, guild_id=10, user_id=30) == Totals(2, 0, 110, 55, 0, 0)
+    assert await totals(used, guild_id=0, user_id=30) == Totals(1, 0, 3, 3, 0, 0)
+    assert await totals(used, user_id=30) == Totals(4, 0, 120, 65, 0, 0)
+
+
+async def test_members_are_listed_by_what_they_used(used: Database) -> None:
+    """A report by member has one line for each, the heaviest first, pictures last."""
+    assert await rows(used, "member", 10) == [
+        UsageRow(31, "", Totals(1, 0, 1000, 500, 0, 0)),
+        UsageRow(30, "", Totals(2, 0, 110, 55, 0, 0)),
+        UsageRow(32, "", Totals(1, 0, 0, 0, 0, 1)),
+    ]
+
+
+async def test_models_are_listed_by_what_they_used(used: Database) -> None:
+    """A report by model adds up all members of the server, and with a member that member alone."""
+    assert await rows(used, "model", 10) == [
+        UsageRow(0, "large", Totals(2, 0, 1010, 505, 0, 0)),
+        UsageRow(0, "small", Totals(1, 0, 100, 50, 0, 0)),
+        UsageRow(0, "painter", Totals(1, 0, 0, 0, 0, 1)),
+    ]
+    assert [row.model for row in await rows(used, "model", 10, 30)] == ["small", "large"]
+
+
+async def test_lines_are_as_many_as_asked_for(used: Database) -> None:
+    """A report ends after its limit, with the heaviest lines."""
+    lines = await used.run(lambda connection: read_rows(connection, 0, "member", guild_id=10, limit=2))
+
+    assert [line.member_id for line in lines] == [31, 30]
+
+
+async def test_period_begins_with_its_hour(database: Database) -> None:
+    """Sums since an hour hold that hour and later ones, and not the one before."""
+    async with database.transaction() as connection:
+        for number in (1, 2, 3):
+            await book(connection, request(number, user_id=number), SETTLED)
+            hour = NOON + (number - 2) * 3600
+            await connection.execute(update(hourly).where(hourly.c.user_id == number).values(hour=hour))
+            await connection.execute(
+                update(attempts).where(attempts.c.user_id == number).values(sent_at=hour)
+            )
+
+    assert (await totals(database, NOON - 3600)).requests == 3
+    assert (await totals(database, NOON)).requests == 2
+    assert (await totals(database, NOON + 3600)).requests == 1
+    assert (await totals(database, NOON + 7200)).requests == 0
+
+
+async def test_estimates_and_failures_stand_apart(database: Database) -> None:
+    """Estimated tokens are in the sum and named; what vendors refused is no request."""
+    async with database.transaction() as connection:
+        for number, ending in enumerate((SETTLED, ESTIMATED, UNBILLED), 1):
+            await book(connection, request(number), ending)
+
+    found = await totals(database, guild_id=10)
+    assert found == Totals(2, 1, 22, 8, 15, 0)
+    assert found.tokens == 30
+
+
+async def test_requests_of_one_hour_share_a_line(database: Database) -> None:
+    """The roll-up has one line for an hour, place, member and model, however many requests there were."""
+    async with database.transaction() as connection:
+        for number in range(1, 21):
+            await book(connection, request(number), SETTLED)
+        await connection.execute(update(attempts).values(sent_at=NOON))
+        lines = (await connection.execute(hourly.select())).all()
+        await connection.execute(update(hourly).values(hour=NOON))
+
+    # Two, should the hour have struck in the middle.
+    assert len(lines) in (1, 2)
+    assert await totals(database) == Totals(20, 0, 200, 100, 0, 0)

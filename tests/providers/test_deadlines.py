@@ -1,0 +1,127 @@
+"""The router's deadlines: to the first text, between events, and in all."""
+
+from __future__ import annotations
+
+import asyncio
+
+from providers.base import ImageRequest, Unavailable, Usage, estimate_prompt, estimate_tokens
+from providers.chat_completions import ChatCompletions
+from providers.router import ChatRouter, ImageRouter, NoneAnswered
+from providers.transport import Transport
+from tests.fake_vendors import SILENCE, FakeVendor, broken, chunk, drip, events
+from tests.fakes import RecordedLedger, ScriptedChat, ScriptedImages, answer, chat_route, image_route
+from tests.providers.helpers import QUESTION, chat_entry, collect, take_error
+
+PROMPT_TOKENS = estimate_prompt(QUESTION.messages)
+LONG = 60.0
+ORDER = ImageRequest("a fox")
+
+
+async def test_a_provider_that_says_nothing_gives_way_to_the_next() -> None:
+    """Without text in time the attempt ends, its stream is closed, and the next provider answers."""
+    slow, quick = ScriptedChat([LONG], name="slow"), ScriptedChat(answer("Yes."), name="quick")
+    ledger = RecordedLedger()
+
+    async with asyncio.timeout(5):
+        _, completion = await collect(
+            ChatRouter([chat_route(slow, first_text_seconds=0.02), chat_route(quick)]).stream(
+                QUESTION, ledger
+            )
+        )
+
+    assert completion.text == "Yes."
+    assert slow.closed == 1
+    ((error, spent),) = ledger.failed
+    assert (type(error), error.detail) == (Unavailable, "no answer in time")
+    assert spent == Usage(PROMPT_TOKENS, 0, estimated=True)
+
+
+async def test_a_stream_that_falls_silent_is_cut_off() -> None:
+    """When nothing follows in time what has come is the answer, interrupted; nobody else is asked."""
+    silent, other = ScriptedChat(["Once upon", LONG], name="silent"), ScriptedChat(name="other")
+
+    async with asyncio.timeout(5):
+        pieces, completion = await collect(
+            ChatRouter([chat_route(silent, idle_seconds=0.02), chat_route(other)]).stream(
+                QUESTION, RecordedLedger()
+            )
+        )
+
+    assert pieces == ["Once upon"]
+    assert completion.finish_reason == "interrupted"
+    assert completion.usage == Usage(PROMPT_TOKENS, estimate_tokens("Once upon"), estimated=True)
+    assert (silent.closed, other.calls) == (1, [])
+
+
+async def test_the_first_text_may_take_longer_than_the_next() -> None:
+    """Loading a model is not silence: the two times are apart."""
+    loading = ScriptedChat([0.15, *answer("Yes", ".")])
+
+    _, completion = await collect(
+        ChatRouter([chat_route(loading, first_text_seconds=5, idle_seconds=0.05)]).stream(
+            QUESTION, RecordedLedger()
+        )
+    )
+
+    assert (completion.text, completion.finish_reason) == ("Yes.", "stop")
+
+
+async def test_an_answer_without_end_is_cut_off_at_the_total() -> None:
+    """Pieces that keep coming in time still end at the deadline for the whole."""
+    talkative = ScriptedChat(["more ", 0.02] * 500)
+
+    async with asyncio.timeout(5):
+        pieces, completion = await collect(
+            ChatRouter([chat_route(talkative, total_seconds=0.2)]).stream(QUESTION, RecordedLedger())
+        )
+
+    assert 1 <= len(pieces) <= 12
+    assert completion.finish_reason == "interrupted"
+    assert completion.text == "".join(pieces)
+    assert talkative.closed == 1
+
+
+async def test_the_total_holds_before_the_first_text_too() -> None:
+    """A total shorter than the time for the first text is the one that counts."""
+    slow = ScriptedChat([LONG])
+
+    async with asyncio.timeout(5):
+        error = await take_error(
+            collect(ChatRouter([chat_route(slow, total_seconds=0.02)]).stream(QUESTION, RecordedLedger()))
+        )
+
+    assert isinstance(error, NoneAnswered)
+
+
+async def test_a_picture_that_takes_too_long_gives_way_to_the_next() -> None:
+    """A picture has one deadline; the vendor may have drawn it all the same, so it is booked as one."""
+    slow, quick = ScriptedImages(LONG, name="slow"), ScriptedImages(name="quick")
+    ledger = RecordedLedger()
+
+    async with asyncio.timeout(5):
+        picture = await ImageRouter([image_route(slow, total_seconds=0.02), image_route(quick)]).generate(
+            ORDER, ledger
+        )
+
+    assert picture.width == 8
+    ((error, spent),) = ledger.failed
+    assert (type(error), spent) == (Unavailable, Usage(pictures=1, estimated=True))
+
+
+async def test_deadlines_end_real_connections(vendor: FakeVendor, transport: Transport) -> None:
+    """Over a socket a silent, a stalled and a dripping vendor are each left in time."""
+    chat = ChatCompletions(chat_entry(vendor.url), transport)
+    stalled = broken(events(chunk("Once upon"), done=False), ending="stall")
+    dripping = drip(events(chunk("Once upon"), *[": keep-alive"] * 1000), size=40, pause=0.01)
+    router = ChatRouter([chat_route(chat, first_text_seconds=0.3, idle_seconds=0.1)])
+    vendor.reply(SILENCE, stalled, dripping)
+
+    async with asyncio.timeout(5):
+        nothing = await take_error(collect(router.stream(QUESTION, RecordedLedger())))
+        _, first = await collect(router.stream(QUESTION, RecordedLedger()))
+        _, second = await collect(router.stream(QUESTION, RecordedLedger()))
+
+    assert isinstance(nothing, NoneAnswered)
+    assert (first.text, first.finish_reason) == ("Once upon", "interrupted")
+    assert (second.text, second.finish_reason) == ("Once upon", "interrupted")
+    await vendor.client_left()

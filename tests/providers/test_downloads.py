@@ -1,0 +1,152 @@
+"""Pictures that come as addresses: only public https and the vendor's own host are fetched, within bounds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from providers.base import Unavailable
+from providers.downloads import DOWNLOAD_BYTES, PublicResolver, download_picture, is_public
+from tests.fake_vendors import RESET, FakeVendor, Reply, broken, json_reply, oversized, raw, redirect
+from tests.fakes import small_png
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_addresses_of_the_internet_are_public(address: str) -> None:
+    """What the whole internet reaches is public, also where IPv6 carries IPv4."""
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.255.255.254",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+        "2001:db8::1",
+        "localhost",
+        "",
+    ],
+)
+def test_every_other_address_is_not(address: str) -> None:
+    """Loopback, private, link-local, shared, reserved and multicast are refused, in IPv6 clothes too."""
+    assert not is_public(address)
+
+
+async def test_names_resolve_to_public_addresses_only() -> None:
+    """A name is judged by what it resolves to at the moment of connecting."""
+    resolver = PublicResolver()
+
+    assert [result["host"] for result in await resolver.resolve("8.8.8.8", 443)] == ["8.8.8.8"]
+    for name in ("localhost", "0x7f.1", "127.1"):
+        with pytest.raises(OSError, match="not public"):
+            await resolver.resolve(name, 443)
+    await resolver.close()
+
+
+@pytest.mark.parametrize("place", ["{url}/out/1.png?x=1", "/out/1.png?x=1", "../out/1.png?x=1"])
+async def test_the_vendors_own_host_is_fetched(vendor: FakeVendor, place: str) -> None:
+    """An address on the vendor's own host, whole or relative, is fetched without the key."""
+    vendor.reply(raw(b"the picture"))
+
+    data = await download_picture(place.format(url=vendor.url), f"{vendor.url}/v1/")
+
+    assert data == b"the picture"
+    (request,) = vendor.requests
+    assert (request.method, request.path) == ("GET", "/out/1.png?x=1")
+    assert "Authorization" not in request.headers
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("{other}/1.png", id="plain http elsewhere"),
+        pytest.param("//{other_host}/1.png", id="no scheme"),
+        pytest.param("https://{other_host}/1.png", id="a private address"),
+        pytest.param("https://localhost:{other_port}/1.png", id="a name for a private address"),
+        pytest.param("https://localhost.:{other_port}/1.png", id="the same with a dot"),
+        pytest.param("https://2130706433:{other_port}/1.png", id="an address as one number"),
+        pytest.param("https://0x7f.1:{other_port}/1.png", id="an address in hexadecimal"),
+        pytest.param("https://127.1:{other_port}/1.png", id="a short address"),
+        pytest.param("https://[::1]:{other_port}/1.png", id="IPv6"),
+        pytest.param("https://[::ffff:127.0.0.1]:{other_port}/1.png", id="IPv4 in IPv6"),
+        pytest.param("https://①②⑦.⓪.⓪.①:{other_port}/1.png", id="digits in circles"),
+        pytest.param("https://169.254.169.254/latest/meta-data", id="the cloud's own address"),
+        pytest.param("https://someone:word@example.invalid/1.png", id="with credentials"),
+        pytest.param("http://example.invalid/1.png", id="plain http"),
+        pytest.param("file:///etc/hostname", id="a file"),
+        pytest.param("ftp://example.invalid/1.png", id="ftp"),
+        pytest.param("javascript:alert(1)", id="a script"),
+        pytest.param("https://", id="no host"),
+        pytest.param("http://[::1", id="no address"),
+        pytest.param("https://example.invalid:99999/1.png", id="no port"),
+    ],
+)
+async def test_other_addresses_are_not_fetched(vendor: FakeVendor, place: str) -> None:
+    """Whatever a vendor answers with, no other server near the bot is asked for it."""
+    async with FakeVendor() as other:
+        host = other.url.removeprefix("http://")
+        url = place.format(other=other.url, other_host=host, other_port=host.partition(":")[2])
+
+        with pytest.raises(Unavailable) as error:
+            await download_picture(url, vendor.url)
+
+        assert other.requests == vendor.requests == []
+    assert error.value.maybe_billed
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(json_reply({"error": "gone"}, 404), id="404"),
+        pytest.param(RESET, id="reset"),
+        pytest.param(broken(raw(small_png()), after=20), id="broken off"),
+        pytest.param(
+            dataclasses.replace(oversized(DOWNLOAD_BYTES, "image/png"), ending="stall"), id="more than 25 MiB"
+        ),
+    ],
+)
+async def test_a_download_that_fails_is_the_vendors_failure(vendor: FakeVendor, reply: Reply) -> None:
+    """The picture was made before it could not be fetched, so it may cost."""
+    vendor.reply(reply, reply)  # a GET may be sent again when its connection is lost
+
+    with pytest.raises(Unavailable) as error:
+        await download_picture("/1.png", vendor.url)
+
+    assert error.value.maybe_billed
+
+
+async def test_a_redirect_is_not_followed(vendor: FakeVendor) -> None:
+    """Not even the vendor's own host may send the bot elsewhere."""
+    async with FakeVendor() as other:
+        vendor.reply(redirect(f"{other.url}/1.png"))
+
+        with pytest.raises(Unavailable, match="cannot be reached") as error:
+            await download_picture("/1.png", vendor.url)
+
+        assert other.requests == []
+    assert "307" in error.value.detail

