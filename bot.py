@@ -312,6 +312,9 @@ def main() -> int:
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
         log.error("Discord cannot be reached: %s", error)
         return 1
+    except Exception:  # into the log, which strikes out secrets
+        log.exception("Colloquy ended with a fault of its own")
+        return 1
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -17,8 +16,6 @@ from providers.local import LocalModel
 from providers.router import ChatRouter, ImageRouter, P, Route
 from providers.sketch import Sketch
 from providers.transport import Transport
-
-log = logging.getLogger(__name__)
 
 # Living vendors only; those that can be had for nothing come first.
 DEFAULT_CHAT_CHAIN = ("mistral", "groq", "openrouter", "openai", "gemini")

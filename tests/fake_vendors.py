@@ -175,7 +175,7 @@ def usage(prompt_tokens: int = 12, completion_tokens: int = 3) -> dict[str, int]
 
 
 def chat_answer(
-    content: Any = "an answer", finish_reason: str = "stop", *, used: Any = None, **message: Any
+    content: Any = "an answer", finish_reason: str | None = "stop", *, used: Any = None, **message: Any
 ) -> Reply:
     """A whole Chat Completions answer. `used` replaces its usage, `message` adds fields to its message."""
     choice = {

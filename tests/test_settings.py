@@ -129,8 +129,9 @@ def test_level_may_be_written_small(tmp_path: Path) -> None:
 
 
 def test_missing_token_is_explained(tmp_path: Path) -> None:
-    """Without a token there is one sentence, and it says where to get one and where to put it."""
+    """Without a token, or with a blank one, there is one sentence: where to get it and where to put it."""
     assert mistakes(tmp_path, token=False) == [HOW_TO_GET_A_TOKEN]
+    assert mistakes(tmp_path, "DISCORD_TOKEN=\n", token=False) == [HOW_TO_GET_A_TOKEN]
 
 
 def test_all_mistakes_are_told_at_once_without_their_values(tmp_path: Path, secrets: Path) -> None:

@@ -2,9 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,38 +13,13 @@ from db.engine import Connection, Database
 from db.history import Turn, forget_channel
 from db.usage import Totals
 from providers.base import Unavailable
+from tests.assistant.faults import allow, locked, refuse, sqlite_only
 from tests.assistant.scene import GatedChat, Scene
 from tests.fakes import ScriptedChat, ScriptedImages, answer
 
-pytestmark = pytest.mark.usefixtures("sqlite_only")
+pytestmark = sqlite_only
 
 CLOSED = [Refusal(BOOKS_CLOSED)]
-
-
-@pytest.fixture
-def sqlite_only(database_url: str) -> None:
-    if not database_url.startswith("sqlite"):
-        pytest.skip("the faults are SQLite's own: its lock, its triggers, its page count")
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Somebody else holds the file's lock."""
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.close()
-
-
-async def refuse(scene: Scene, what: str) -> None:
-    """Let the database refuse something, as a full disk does: `INSERT ON requests` and the like."""
-    await scene.execute(f"CREATE TRIGGER refuse BEFORE {what} BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-
-
-async def allow(scene: Scene) -> None:
-    await scene.execute("DROP TRIGGER refuse")
 
 
 @pytest.fixture
@@ -79,14 +51,14 @@ async def test_what_cannot_be_booked_is_not_sent(database: Database, table: str)
     """When the request or the attempt cannot be written nobody is asked, and no reservation is left."""
     chat, painter = ScriptedChat(), ScriptedImages()
     scene = Scene(database, [chat], [painter])
-    await refuse(scene, f"INSERT ON {table}")
+    await refuse(database, f"INSERT ON {table}")
 
     assert await scene.ask(1) == CLOSED
     assert await scene.imagine(2) == CLOSED[0]
 
     assert len(chat.calls) == len(painter.calls) == 0
     assert await scene.discrepancies() == []
-    await allow(scene)
+    await allow(database)
     assert isinstance((await scene.ask(3))[-1], Answer)
 
 
@@ -96,11 +68,11 @@ async def test_end_is_written_again_when_it_failed(database: Database) -> None:
     scene = Scene(database, [chat])
     asking = asyncio.create_task(scene.ask(1, "Where?"))
     await chat.asked.wait()
-    await refuse(scene, "UPDATE ON attempts")
+    await refuse(database, "UPDATE ON attempts")
     chat.gate.set()
     await asyncio.sleep(0.1)
     assert not asking.done()
-    await allow(scene)
+    await allow(database)
 
     assert isinstance((await asking)[-1], Answer)
     assert [row.state for row in await scene.attempts()] == ["settled"]
@@ -110,13 +82,13 @@ async def test_end_is_written_again_when_it_failed(database: Database) -> None:
 async def test_answer_is_shown_and_booked_later(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     """An answer that cannot be booked for long is shown; until it is booked nothing more is spent."""
     scene = Scene(database, [ScriptedChat(answer("Here."), answer("There."))])
-    await refuse(scene, "INSERT ON history")
+    await refuse(database, "INSERT ON history")
     with caplog.at_level(logging.ERROR):
         assert isinstance((await scene.ask(1, "Where?"))[-1], Answer)
     assert "disk full" in caplog.text
     assert await scene.ask(2) == CLOSED
     assert [row.state for row in await scene.attempts()] == ["sent"]
-    await allow(scene)
+    await allow(database)
 
     assert isinstance((await scene.ask(3, "And now?"))[-1], Answer)
 

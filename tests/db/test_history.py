@@ -29,8 +29,10 @@ async def recall(database: Database, channel_id: int = 20) -> list[Turn]:
 async def test_turns_come_in_the_order_of_writing(database: Database) -> None:
     """Turns are read oldest first, by when they were written and not by when they were asked."""
     turns = [Turn(f"question {number}", f"answer {number}") for number in range(5)]
-    for number in (3, 0, 4, 1, 2):
-        await remember(database, number + 1, turns[number])
+    async with database.transaction() as connection:
+        ids = [await book(connection, request(number)) for number in range(5)]
+        for number in (3, 0, 4, 1, 2):
+            await add_turn(connection, ids[number], 10, 20, 30, turns[number])
 
     assert await recall(database) == [turns[number] for number in (3, 0, 4, 1, 2)]
 

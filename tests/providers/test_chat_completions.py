@@ -19,6 +19,7 @@ from providers.transport import Transport
 from tests.fake_vendors import (
     FakeVendor,
     Reply,
+    broken,
     chat_answer,
     chunk,
     cut,
@@ -64,6 +65,10 @@ CACHED = {"prompt_tokens_details": {"cached_tokens": 8}}
             events(*(chunk(text, usage=usage(12, n)) for n, text in enumerate(["Hello", ", ", "world."], 1))),
             id="vLLM: usage in every chunk, no finish_reason",
         ),
+        pytest.param(
+            broken(mistral_stream("Hello", ", ", "world.", done=False), after=-2, ending="whole"),
+            id="no blank line at the end",
+        ),
         pytest.param(drip(openai_stream("Hello", ", ", "world."), size=3), id="dripping"),
         pytest.param(cut(openai_stream("Hello", ", ", "world."), 1, 2, 100, 333), id="cut anywhere"),
     ],
@@ -103,7 +108,9 @@ async def test_pieces_come_out_before_the_answer_is_complete(
             id="parts: thinking is dropped",
         ),
         pytest.param(
-            mistral_stream([{"type": "text", "text": "Ye"}, {"type": "reference"}], [{"type": "text"}], "s."),
+            mistral_stream(
+                [{"type": "text", "text": "Ye"}, {"type": "x", "text": "no"}], [{"type": "text"}], "s."
+            ),
             "Yes.",
             id="parts: only text counts",
         ),
@@ -120,6 +127,7 @@ async def test_pieces_come_out_before_the_answer_is_complete(
         ),
         pytest.param(events(chunk("Yes."), chunk(error=None)), "Yes.", id="an error that is null"),
         pytest.param(chat_answer("Yes."), "Yes.", id="JSON in place of a stream"),
+        pytest.param(chat_answer("Yes.", None), "Yes.", id="JSON without a finish reason"),
         pytest.param(
             dataclasses.replace(openai_stream("Yes."), headers={"Content-Type": "text/plain"}),
             "Yes.",

@@ -173,6 +173,17 @@ async def test_a_200_that_is_no_answer_is_the_vendors_failure(
     assert "log in" not in str(error)
 
 
+async def test_the_log_names_the_type_that_came_in_place_of_a_stream(
+    vendor: FakeVendor, chat: ChatCompletions
+) -> None:
+    """Whoever reads the log learns what the vendor sent, but none of its HTML."""
+    vendor.reply(raw(HTML, "text/html; charset=utf-8"))
+
+    _, error = await take_up_to_error(chat.stream(QUESTION, KEY))
+
+    assert error.detail == "the vendor answered with text/html and not with a stream"
+
+
 @pytest.mark.parametrize(
     ("reply", "stream"),
     [
