@@ -87,6 +87,17 @@ def test_a_host_changes_single_fields() -> None:
     }
 
 
+def test_an_entry_that_says_little_gets_the_usual_bounds() -> None:
+    """60 s to the first text, 30 s between events, 10 minutes in all, 1024 tokens; nothing else is sent."""
+    entry = load_catalog({"mine": {"wire": "chat-completions", "base_url": "http://x", "model": "m"}})["mine"]
+
+    assert (entry.first_text_seconds, entry.idle_seconds, entry.total_seconds) == (60, 30, 600)
+    assert (entry.max_tokens, entry.stream, entry.stream_options) == (1024, True, True)
+    assert (entry.temperature, entry.top_p, entry.extra_body, entry.drop) == (None, None, {}, ())
+    assert (entry.steps, entry.max_steps, entry.sizes, entry.seeded) == (None, 12, (), True)
+    assert entry.label == "mine (m)"
+
+
 def test_entries_cannot_be_changed_afterwards() -> None:
     """An entry is a value: whoever got it may rely on it."""
     with pytest.raises(ValidationError, match="frozen"):

@@ -143,6 +143,7 @@ async def test_hugging_face_is_asked_for_a_picture(
 
     picture = await hugging_face.generate(ORDER, KEY)
 
+    assert hugging_face.name == "hf-inference"
     assert vendor.requests[0].headers["Accept"] == "image/png"
     assert vendor.requests[0].body["parameters"]["num_inference_steps"] == picture.steps == 4
 
