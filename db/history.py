@@ -39,6 +39,16 @@ async def read_turns(connection: AsyncConnection, channel_id: int) -> list[Turn]
     return [Turn(turn["user"], turn["assistant"]) for turn in reversed(turns.values()) if len(turn) == 2]
 
 
+async def read_question(connection: AsyncConnection, turn_id: int, channel_id: int) -> str | None:
+    """The question of one turn of this channel, if it is kept."""
+    question: str | None = await connection.scalar(
+        select(history.c.content).where(
+            history.c.turn_id == turn_id, history.c.channel_id == channel_id, history.c.role == "user"
+        )
+    )
+    return question
+
+
 async def add_turn(
     connection: AsyncConnection, turn_id: int, guild_id: int, channel_id: int, user_id: int, turn: Turn
 ) -> None:

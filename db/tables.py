@@ -64,6 +64,7 @@ class Attempt(Base):
             sqlite_where=text("state = 'sent'"),
             postgresql_where=text("state = 'sent'"),
         ),
+        Index(None, "sent_at"),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
@@ -127,3 +128,17 @@ class HourlyUsage(Base):
     completion_tokens: Mapped[int]
     estimated_tokens: Mapped[int]  # of both, how many no vendor has counted
     pictures: Mapped[int]
+
+
+class KeyState(Base):
+    """What the key pool knows of an account, a key or a model that is not ready. Keys are fingerprints."""
+
+    __tablename__ = "key_states"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[str] = mapped_column(primary_key=True)  # account's label, key's fingerprint, or "" (model)
+    model: Mapped[str] = mapped_column(primary_key=True)  # "": the key, for every model
+    status: Mapped[str]
+    until: Mapped[int | None]  # NULL: until the host changes something
+    reason: Mapped[str]
+    strikes: Mapped[int]

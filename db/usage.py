@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.ledger import hourly
+from db.ledger import attempts, hourly
 
 Grouping = Literal["member", "model"]
 
@@ -83,6 +83,17 @@ async def read_rows(
         totals = Totals(*map(int, sums))
         rows.append(UsageRow(int(name), "", totals) if by == "member" else UsageRow(0, str(name), totals))
     return rows
+
+
+async def count_by_key(connection: AsyncConnection, since: int) -> dict[tuple[str, str], tuple[int, int]]:
+    """Of each provider and the setting that holds its key: requests that may cost, and refused ones."""
+    refused = func.sum(case((attempts.c.state == "unbilled", 1), else_=0))
+    rows = await connection.execute(
+        select(attempts.c.provider, attempts.c.key_variable, func.count() - refused, refused)
+        .where(attempts.c.sent_at >= since)
+        .group_by(attempts.c.provider, attempts.c.key_variable)
+    )
+    return {(provider, variable): (int(good), int(bad)) for provider, variable, good, bad in rows}
 
 
 def _filtered(statement: Select[Any], since: int, guild_id: int | None, user_id: int | None) -> Select[Any]:
