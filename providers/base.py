@@ -16,6 +16,7 @@ Errors, each with its class (``kind``) and a text that is safe to show to a memb
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
@@ -39,6 +40,7 @@ class ChatRequest:
     """A conversation to be continued. What is None is left to the provider's own default."""
 
     messages: tuple[Message, ...]
+    model: str | None = None  # one that a provider of the chain offers; None: the chain's own choice
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -78,6 +80,13 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """The vendor's word, along with its answer, that nothing is left to this account for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRequest:
     """A picture to be made. Sizes in pixels; `steps` None is the provider's own default."""
 
@@ -99,14 +108,25 @@ class Picture:
     seed: int | None
     steps: int | None = None
     usage: Usage = Usage(pictures=1)
+    rest_seconds: float | None = None  # as in Rest
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One credential of one provider. `variable` is the setting it came from, and safe to show."""
+    """One credential of one provider. `variable` is the setting it came from, and safe to show.
+
+    Keys with the same `account` label share what the vendor allows that account. Left empty, a key is
+    taken to be its own account.
+    """
 
     variable: str
     value: SecretStr
+    account: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells keys apart without telling them: what is kept and shown in the key's place."""
+        return hashlib.sha256(b"colloquy key " + self.value.get_secret_value().encode()).hexdigest()[:16]
 
 
 # What providers that need no credential are asked with.
@@ -119,8 +139,8 @@ class ChatProvider(Protocol):
     name: str
     model: str
 
-    def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
-        """Yield the answer's pieces, then exactly one Completion. Raises ProviderError."""
+    def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest]:
+        """Yield the answer's pieces, then one Completion; a Rest at any time. Raises ProviderError."""
         ...
 
 

@@ -20,6 +20,15 @@ Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
 CATALOG = Path(__file__).with_name("catalog.toml")
 
 
+class OfferedModel(BaseModel):
+    """A model that a provider offers besides its default one, or did until it was retired."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    retired: date | None = None
+    successor: str = ""  # the model to use in its place
+
+
 class Entry(BaseModel):
     """One provider: a vendor endpoint as it is to be called. Times in seconds."""
 
@@ -31,6 +40,8 @@ class Entry(BaseModel):
     base_url: str = Field("", validate_default=True)
     model: str
     keys: tuple[str, ...] = ()  # settings that hold its keys; none: it is called without
+    accounts: dict[str, str] = {}  # for keys (NAME2) that share an account: that account's label
+    models: dict[str, OfferedModel] = {}  # models that may be asked for by name, or that are retired
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
     advice: str = ""  # what to use in its place
 
@@ -38,6 +49,10 @@ class Entry(BaseModel):
     first_text_seconds: float = Field(60, gt=0)
     idle_seconds: float = Field(30, gt=0)
     total_seconds: float = Field(600, gt=0, le=840)
+
+    # What the vendor allows each account; None: not known. Both are kept to rather than run into.
+    max_concurrency: int | None = Field(None, ge=1)
+    requests_per_minute: int | None = Field(None, ge=1)
 
     # What is sent.
     extra_body: dict[str, Any] = {}
@@ -74,6 +89,27 @@ class Entry(BaseModel):
     def label(self) -> str:
         """The provider and its model, for people."""
         return f"{self.title or self.name} ({self.model})"
+
+    def current_model(self, today: date) -> str:
+        """The model to ask: the one that is set or, once that is retired, the successor that is named."""
+        model = self.model
+        while (known := self.models.get(model)) and known.successor:
+            if known.retired is None or known.retired > today:
+                break
+            model = known.successor
+        return model
+
+    @field_validator("models")
+    @classmethod
+    def _successors_end(cls, value: dict[str, OfferedModel]) -> dict[str, OfferedModel]:
+        for start in value:
+            seen, model = {start}, value[start].successor
+            while model in value:
+                if model in seen:
+                    raise ValueError(f"the successors of {start!r} go round in a circle")
+                seen.add(model)
+                model = value[model].successor
+        return value
 
     @field_validator("base_url")
     @classmethod

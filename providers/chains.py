@@ -13,9 +13,10 @@ from providers.chat_completions import ChatCompletions
 from providers.images import HuggingFaceInference, OpenAIImages
 from providers.keys import FindSecrets, collect_keys
 from providers.local import LocalModel
-from providers.router import ChatRouter, ImageRouter, P, Route
+from providers.router import ChatRouter, ImageRouter
 from providers.sketch import Sketch
 from providers.transport import Transport
+from providers.walk import Budget, P, Route, State
 
 # Living vendors only; those that can be had for nothing come first.
 DEFAULT_CHAT_CHAIN = ("mistral", "groq", "openrouter", "openai", "gemini")
@@ -39,7 +40,12 @@ def chain_problems(entries: Mapping[str, Entry], chat: Sequence[str], images: Se
 
 
 def build_chat_router(
-    entries: Mapping[str, Entry], chain: Sequence[str], find: FindSecrets, session: aiohttp.ClientSession
+    entries: Mapping[str, Entry],
+    chain: Sequence[str],
+    find: FindSecrets,
+    session: aiohttp.ClientSession,
+    state: State | None = None,
+    budget: Budget | None = None,
 ) -> ChatRouter:
     """The router over the chat providers of `chain` that are called without a key or have one."""
     transport = Transport(session)
@@ -47,11 +53,22 @@ def build_chat_router(
     def build(entry: Entry) -> ChatProvider:
         return LocalModel(entry) if entry.wire == "local" else ChatCompletions(entry, transport)
 
-    return ChatRouter(_routes(entries, chain, build, find))
+    chosen = _current(entries, chain)
+    return ChatRouter(
+        _routes(chosen, build, find),
+        state,
+        budget,
+        others=_routes([other for entry in chosen for other in _other_models(entry)], build, find),
+    )
 
 
 def build_image_router(
-    entries: Mapping[str, Entry], chain: Sequence[str], find: FindSecrets, session: aiohttp.ClientSession
+    entries: Mapping[str, Entry],
+    chain: Sequence[str],
+    find: FindSecrets,
+    session: aiohttp.ClientSession,
+    state: State | None = None,
+    budget: Budget | None = None,
 ) -> ImageRouter:
     """The router over the image providers of `chain` that are called without a key or have one."""
     transport = Transport(session)
@@ -62,19 +79,24 @@ def build_image_router(
         wire = HuggingFaceInference if entry.wire == "hf-inference" else OpenAIImages
         return wire(entry, transport)
 
-    return ImageRouter(_routes(entries, chain, build, find))
+    return ImageRouter(_routes(_current(entries, chain), build, find), state, budget)
 
 
 def warn_of_retired(entries: Mapping[str, Entry], chains: Sequence[str], find: FindSecrets) -> list[str]:
-    """Sentences for retired vendors that a chain names, or whose keys are set although nobody takes them."""
+    """Sentences for retired vendors and models that a chain names, or whose keys nobody takes any more."""
     today = datetime.now(UTC).date()
     served = {key for entry in entries.values() if entry.retired is None for key in entry.keys}
     warnings = []
     for entry in entries.values():
+        in_use = entry.name in chains
+        model, known = entry.current_model(today), entry.models.get(entry.model)
+        if in_use and known and known.retired and known.retired <= today:
+            instead = f"{model} is asked in its place." if model != entry.model else "Set another model."
+            warnings.append(f"{entry.label}: this model was retired on {known.retired}. {instead}")
         if entry.retired is None or entry.retired > today:
             continue
         gone = f"{entry.label} was shut down on {entry.retired}."
-        if entry.name in chains:
+        if in_use:
             warnings.append(f"The provider {entry.name} is in a chain, but {gone} {entry.advice}".strip())
             continue
         for name in entry.keys:
@@ -84,10 +106,25 @@ def warn_of_retired(entries: Mapping[str, Entry], chains: Sequence[str], find: F
     return warnings
 
 
-def _routes(
-    entries: Mapping[str, Entry], chain: Sequence[str], build: Callable[[Entry], P], find: FindSecrets
-) -> list[Route[P]]:
-    routes = [_route(entries[name], build(entries[name]), find) for name in chain]
+def _current(entries: Mapping[str, Entry], chain: Sequence[str]) -> list[Entry]:
+    """The entries of a chain, each with the model that is to be asked today."""
+    today = datetime.now(UTC).date()
+    chosen = (entries[name] for name in dict.fromkeys(chain))  # one that stands twice is asked once
+    return [entry.model_copy(update={"model": entry.current_model(today)}) for entry in chosen]
+
+
+def _other_models(entry: Entry) -> list[Entry]:
+    """The same provider with each of the other models that it offers and that is not retired."""
+    today = datetime.now(UTC).date()
+    return [
+        entry.model_copy(update={"model": name})
+        for name, model in entry.models.items()
+        if name != entry.model and (model.retired is None or model.retired > today)
+    ]
+
+
+def _routes(entries: Sequence[Entry], build: Callable[[Entry], P], find: FindSecrets) -> list[Route[P]]:
+    routes = [_route(entry, build(entry), find) for entry in entries]
     return [route for route in routes if route.keys]
 
 
@@ -95,9 +132,11 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
     return Route(
         provider,
         entry.label,
-        collect_keys(entry.keys, find) if entry.keys else (NO_KEY,),
+        collect_keys(entry.keys, find, entry.accounts) if entry.keys else (NO_KEY,),
         entry.first_text_seconds,
         entry.idle_seconds,
         entry.total_seconds,
         entry.max_tokens,
+        entry.max_concurrency,
+        entry.requests_per_minute,
     )

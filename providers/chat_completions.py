@@ -12,12 +12,14 @@ from providers.base import (
     Delta,
     FinishReason,
     Key,
+    Rest,
     Unavailable,
     Usage,
     estimate_prompt,
     estimate_tokens,
 )
 from providers.catalog import Entry
+from providers.thinking import ThinkingFilter
 from providers.transport import Transport, broken_reply, read_object
 
 # A few broken frames are passed over; more mean that the stream is no stream.
@@ -41,19 +43,24 @@ class ChatCompletions:
         self._transport = transport
         self._url = entry.base_url.rstrip("/") + "/chat/completions"
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest]:
         """Yield the answer's pieces, then one Completion. Raises ProviderError."""
         body = build_body(self._entry, request)
         reading = Reading()
         if not self._entry.stream:
-            frame = await self._transport.post_json(self._url, body, key)
-            if (text := reading.take(frame)) != "":
+            reply = await self._transport.post(self._url, body, key, accept="application/json")
+            if reply.rest_seconds is not None:
+                yield Rest(reply.rest_seconds)
+            if (text := reading.take(reply.read_object(key))) != "":
                 yield Delta(text)
         else:
             broken = 0
             try:
                 async with aclosing(self._transport.events(self._url, body, key)) as events:
                     async for event in events:
+                        if isinstance(event, Rest):
+                            yield event
+                            continue
                         if event == "[DONE]":
                             reading.ended = True
                             break
@@ -72,6 +79,8 @@ class ChatCompletions:
                     raise
             if not reading.ended and reading.finish_reason is None:
                 raise broken_reply("the vendor's stream broke off")
+        if (text := reading.finish()) != "":
+            yield Delta(text)
         yield reading.completion(request, self.model)
 
 
@@ -100,6 +109,7 @@ class Reading:
         self.ended = False
         self.finish_reason: FinishReason | None = None
         self._has_choice = False
+        self._thinking = ThinkingFilter()
         self._parts: list[str] = []
         self._usage: Usage | None = None
 
@@ -121,6 +131,13 @@ class Reading:
             raise broken_reply("the vendor reported an error in the middle of its answer")
         if isinstance(reason, str):
             self.finish_reason = FINISH_REASONS.get(reason, "stop")
+        return self._keep(self._thinking.feed(text))
+
+    def finish(self) -> str:
+        """The text that was held back to the end of the answer, which is mostly none."""
+        return self._keep(self._thinking.finish())
+
+    def _keep(self, text: str) -> str:
         if text:
             self._parts.append(text)
         return text

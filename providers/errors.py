@@ -10,8 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from providers.base import (
@@ -26,12 +24,11 @@ from providers.base import (
     RateLimited,
     Unavailable,
 )
+from providers.wait_times import LONGEST_BELIEVABLE, read_retry_after
 
 DETAIL_CHARACTERS = 300
 # A longer wait than this is no rate limit but a spent quota.
 LONGEST_REST = 120.0
-LONGEST_BELIEVABLE_WAIT = 31 * 86400.0
-WAIT_WHEN_UNBELIEVABLE = 600.0
 
 BY_CODE: dict[str, type[ProviderError]] = {
     "insufficient_quota": QuotaExhausted,
@@ -159,7 +156,7 @@ def _words_of(body: bytes) -> VendorWords:
             elif name == "code" and isinstance(value, int) and 400 <= value < 600:
                 status = status or value
         waiting = source.get("estimated_time")
-        if isinstance(waiting, (int, float)) and 0 <= waiting < LONGEST_BELIEVABLE_WAIT:
+        if isinstance(waiting, (int, float)) and 0 <= waiting < LONGEST_BELIEVABLE:
             estimated_time = float(waiting)
     return VendorWords("; ".join(_texts(data)), frozenset(codes), status, estimated_time)
 
@@ -176,42 +173,6 @@ def _texts(data: Any, depth: int = 0) -> list[str]:
         names = ("error", "errors", "message", "msg", "detail", "title")
         return [text for name in names if name in data for text in _texts(data[name], depth + 1)]
     return []
-
-
-def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as the vendor's headers have it; None when they name no time or cannot be read.
-
-    Reads `retry-after-ms`, `Retry-After` (seconds or a date) and Hugging Face's `RateLimit`, which is sent
-    with every response and means something only at `r=0`.
-    """
-    seconds = _number(headers.get("retry-after-ms"), scale=0.001)
-    if seconds is None and (value := headers.get("Retry-After")) is not None:
-        seconds = _number(value)
-        if seconds is None:
-            seconds = _until(value)
-    if seconds is None and (match := re.search(r"\br=0\s*;\s*t=(\d{1,9})", headers.get("RateLimit", ""))):
-        seconds = float(match[1])
-    if seconds is None:
-        return None
-    return seconds if seconds <= LONGEST_BELIEVABLE_WAIT else WAIT_WHEN_UNBELIEVABLE
-
-
-def _number(value: str | None, scale: float = 1.0) -> float | None:
-    try:
-        number = float(value or "") * scale
-    except ValueError:
-        return None
-    return number if 0 <= number < float("inf") else None
-
-
-def _until(value: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def safe_detail(text: str, secret: str = "") -> str:

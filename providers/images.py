@@ -10,7 +10,7 @@ from providers.base import ImageRequest, Key, Picture
 from providers.catalog import Entry
 from providers.downloads import download_picture
 from providers.pictures import broken_picture, to_png
-from providers.transport import PICTURE_BODY_BYTES, Transport, read_object
+from providers.transport import PICTURE_BODY_BYTES, Transport
 
 
 class HuggingFaceInference:
@@ -38,14 +38,14 @@ class HuggingFaceInference:
             "parameters": {name: value for name, value in parameters.items() if value is not None},
             **self._entry.extra_body,
         }
-        content_type, content = await self._transport.post(
-            self._url, body, key, cap=PICTURE_BODY_BYTES, accept="image/png"
-        )
-        if content_type == "application/json":
+        reply = await self._transport.post(self._url, body, key, cap=PICTURE_BODY_BYTES, accept="image/png")
+        content = reply.content
+        if reply.content_type == "application/json":
             # A 200 may still be an error ("currently loading"), or the picture in base64.
-            content = await _picture_of(read_object(content, content_type, key), self._entry.base_url)
+            content = await _picture_of(reply.read_object(key), self._entry.base_url)
         png, width, height = await to_png(content, secret=key.value.get_secret_value())
-        return Picture(png, width, height, self.model, request.seed, steps)
+        rest = reply.rest_seconds
+        return Picture(png, width, height, self.model, request.seed, steps, rest_seconds=rest)
 
 
 class OpenAIImages:
@@ -74,10 +74,13 @@ class OpenAIImages:
             body[entry.steps_field] = steps
         body |= entry.extra_body
         body = {name: value for name, value in body.items() if name not in entry.drop}
-        reply = await self._transport.post_json(self._url, body, key, cap=PICTURE_BODY_BYTES)
-        content = await _picture_of(reply, entry.base_url)
+        reply = await self._transport.post(
+            self._url, body, key, cap=PICTURE_BODY_BYTES, accept="application/json"
+        )
+        content = await _picture_of(reply.read_object(key), entry.base_url)
         png, width, height = await to_png(content, secret=key.value.get_secret_value())
-        return Picture(png, width, height, self.model, request.seed if entry.seeded else None, steps)
+        seed, rest = request.seed if entry.seeded else None, reply.rest_seconds
+        return Picture(png, width, height, self.model, seed, steps, rest_seconds=rest)
 
 
 def choose_steps(entry: Entry, request: ImageRequest) -> int | None:

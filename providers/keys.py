@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import SecretStr
 
@@ -15,8 +15,12 @@ log = logging.getLogger(__name__)
 FindSecrets = Callable[[str], Iterable[tuple[str, SecretStr]]]
 
 
-def collect_keys(names: Iterable[str], find: FindSecrets) -> tuple[Key, ...]:
+def collect_keys(
+    names: Iterable[str], find: FindSecrets, accounts: Mapping[str, str] | None = None
+) -> tuple[Key, ...]:
     """All keys that the settings in `names` hold, in order, without blanks and repeats.
+
+    `accounts` labels those that share an account, by the name of the setting.
 
     A key that stands twice would be asked twice and make its statistics lie: it is dropped with a warning.
     """
@@ -29,5 +33,5 @@ def collect_keys(names: Iterable[str], find: FindSecrets) -> tuple[Key, ...]:
             elif secret in keys:
                 log.warning("%s repeats the key in %s and is left out", variable, keys[secret].variable)
             else:
-                keys[secret] = Key(variable, SecretStr(secret))
+                keys[secret] = Key(variable, SecretStr(secret), (accounts or {}).get(variable, ""))
     return tuple(keys.values())

@@ -59,6 +59,8 @@ class LocalModel:
                 stop.set()
                 # The model must have stopped before the next question may have it.
                 await asyncio.wait([work])
+        if (text := reading.finish()) != "":
+            yield Delta(text)
         yield reading.completion(request, self.model)
 
     def _answer(self, body: dict[str, Any], take: Any) -> None:

@@ -1,4 +1,4 @@
-"""The chain: providers in order, each with its keys in turn. To its callers it is one provider."""
+"""The chain: providers in order, each with its keys. To its callers it is one provider."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from dataclasses import replace
+from typing import Generic, Self
 
 from providers.base import (
-    NO_KEY,
     ChatProvider,
     ChatRequest,
     Completion,
@@ -18,116 +17,83 @@ from providers.base import (
     ImageProvider,
     ImageRequest,
     Key,
+    Message,
     Picture,
+    PromptTooLong,
     ProviderError,
+    Rest,
     Unavailable,
     Usage,
     estimate_prompt,
     estimate_tokens,
 )
+from providers.pool import Health, Status
+from providers.walk import Budget, Ledger, NotSent, P, Route, State, Walk
 
 log = logging.getLogger(__name__)
 
-P = TypeVar("P", ChatProvider, ImageProvider)
 
-# What stands with the key or its account: another key may do better. Legacy hosts hold six of them.
-NEXT_KEY = frozenset({"auth", "not_entitled", "exhausted", "rate"})
-# What stands with the request: nobody else is asked.
-STOP = frozenset({"content", "too_long"})
+class NoSuchModel(ProviderError):
+    """A request named a model that nobody on the chain offers."""
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What one attempt is made on: provider, model and key."""
-
-    provider: str
-    model: str
-    key: Key
-
-
-class Ledger(Protocol):
-    """Where the router books its attempts; the caller ends the one that answered, with its own rows."""
-
-    async def begin(self, target: Target, reserved: Usage) -> None:
-        """Commit an open attempt before its request leaves; `reserved` is the most it may use."""
-        ...
-
-    async def fail(self, error: ProviderError, usage: Usage | None) -> None:
-        """End the open attempt. `usage` is an estimate of what it may have cost; None: nothing."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Route(Generic[P]):
-    """One provider of a chain, with its keys and its times in seconds."""
-
-    provider: P
-    label: str
-    keys: Sequence[Key] = (NO_KEY,)
-    first_text_seconds: float = 60
-    idle_seconds: float = 30
-    total_seconds: float = 600
-    max_tokens: int = 1024
-
-
-class NothingConfigured(ProviderError):
-    """The chain is empty: no provider that this bot could ask has a key."""
-
-    sentence = "No model is set up for this yet. The bot's host has to set a key."
-
-
-class NoneAnswered(ProviderError):
-    """Every provider of the chain has failed; `causes` are their errors in order."""
-
-    sentence = "None of the bot's models could answer just now. Please try again in a few minutes."
-
-    def __init__(self, causes: Sequence[ProviderError]) -> None:
-        detail = "; ".join(f"{cause.kind}: {cause.detail}" for cause in causes)
-        kinds = {cause.kind for cause in causes}
-        # One common reason is worth saying, where it is no secret between the bot and its host.
-        shared = causes[0].sentence if kinds in ({"exhausted"}, {"rate"}) else ""
-        super().__init__(detail, sentence=shared)
-        self.causes = tuple(causes)
+    kind = "bad_request"
+    sentence = "There is no such model here. Leave the choice out, or pick one from the list."
 
 
 class Router(Generic[P]):
-    """Walks the chain until one target answers."""
+    """Walks the chain until one target answers. Routers of one bot share their `state`."""
 
-    def __init__(self, routes: Sequence[Route[P]]) -> None:
+    def __init__(
+        self, routes: Sequence[Route[P]], state: State | None = None, budget: Budget | None = None
+    ) -> None:
         self.routes: tuple[Route[P], ...] = tuple(routes)
+        self.state = state or State()
+        self.budget = budget or Budget()
 
-    @property
-    def label(self) -> str:
-        """The provider and model that are asked first, for people."""
-        return self.routes[0].label if self.routes else "nothing"
-
-    def _targets(self, causes: list[ProviderError]) -> Iterator[tuple[Route[P], Target]]:
-        """Yield targets in order; what was appended to `causes` since decides where to go on."""
+    def healths(self) -> Iterator[tuple[Route[P], Key, Health]]:
+        """Every provider and key of the chain, with what keeps it from being asked, if anything does."""
         for route in self.routes:
+            breaker = self.state.breaker(route.name)
             for key in route.keys:
-                yield route, Target(route.provider.name, route.provider.model, key)
-                error = causes[-1]
-                log.warning(
-                    "%s %s failed: %s: %s",
-                    route.provider.name,
-                    key.variable or "without key",
-                    error.kind,
-                    error.detail,
-                )
-                if error.kind in STOP:
-                    raise error
-                if error.kind not in NEXT_KEY:
-                    break
-        raise NoneAnswered(causes) if causes else NothingConfigured()
+                health = self.state.pool.worst(route.ring, key)
+                if health.status is Status.READY and breaker.is_open:
+                    health = Health(Status.RESTING, breaker.open_until, "transient")
+                yield route, key, health
+
+    def next_route(self) -> Route[P] | None:
+        """The provider that would be asked now; None: nobody."""
+        ready = (route for route, _, health in self.healths() if health.status is Status.READY)
+        return next(ready, None)
 
 
 class ChatRouter(Router[ChatProvider]):
-    """Continues conversations on the first target of the chain that can."""
+    """Continues conversations on the first target of the chain that can.
+
+    `others` are models that the providers offer besides those of the chain: asked only by name.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[Route[ChatProvider]],
+        state: State | None = None,
+        budget: Budget | None = None,
+        others: Sequence[Route[ChatProvider]] = (),
+    ) -> None:
+        super().__init__(routes, state, budget)
+        self.others = tuple(others)
 
     @property
     def max_tokens(self) -> int:
         """The most tokens that any answer may have."""
         return max((route.max_tokens for route in self.routes), default=0)
+
+    def _offering(self, model: str) -> tuple[Route[ChatProvider], ...]:
+        """The routes of a model, named as `model` or `provider/model`. Raises NoSuchModel."""
+        every = (*self.routes, *self.others)
+        found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))
+        if not found:
+            raise NoSuchModel(f"nobody offers {model!r}")
+        return found
 
     async def stream(self, request: ChatRequest, ledger: Ledger) -> AsyncGenerator[Delta | Completion]:
         """Yield the answer's pieces, then one Completion; the open attempt is then the caller's to end.
@@ -135,28 +101,50 @@ class ChatRouter(Router[ChatProvider]):
         Once text has come no other target is asked: an answer that breaks off ends with a Completion whose
         `finish_reason` is "interrupted". Raises ProviderError when nobody answered.
         """
-        causes: list[ProviderError] = []
-        prompt_tokens = estimate_prompt(request.messages)
-        for route, target in self._targets(causes):
-            reserved = Usage(prompt_tokens, request.max_tokens or route.max_tokens, estimated=True)
-            await ledger.begin(target, reserved)
-            parts: list[str] = []
-            try:
-                async with aclosing(in_time(route, request, target.key)) as events:
-                    async for event in events:
-                        if isinstance(event, Delta):
-                            parts.append(event.text)
-                        yield event
-                return
-            except ProviderError as error:
-                text = "".join(parts)
-                spent = Usage(prompt_tokens, estimate_tokens(text), estimated=True)
-                if parts:
-                    log.warning("%s broke off in the middle of an answer: %s", target.provider, error.detail)
-                    yield Completion(text, spent, "interrupted", target.model)
+        routes = self._offering(request.model) if request.model else self.routes
+        seconds = max((route.first_text_seconds for route in routes), default=0)
+        purpose = f"answers of {request.model}" if request.model else "answers"
+        walk = Walk(routes, self.state, self.budget, purpose, seconds)
+        shortened = False
+        while True:
+            prompt_tokens = estimate_prompt(request.messages)
+            async with walk.next_target() as (route, lease):
+                reserved = Usage(prompt_tokens, request.max_tokens or route.max_tokens, estimated=True)
+                await ledger.begin(route.target(lease.key), reserved)
+                if walk.too_late(route, lease):
+                    await ledger.fail(NotSent(), None)
+                    continue
+                parts: list[str] = []
+                ended = False
+                try:
+                    async with aclosing(in_time(route, request, lease.key, walk.patience(route))) as events:
+                        async for event in events:
+                            if isinstance(event, Rest):
+                                lease.rest(event.seconds)
+                                continue
+                            if not parts:
+                                walk.confirm(route, lease)
+                            if isinstance(event, Delta):
+                                parts.append(event.text)
+                            else:
+                                ended = True
+                            yield event
+                    if not ended:
+                        raise Unavailable("the answer had no end", maybe_billed=True)
                     return
-                await ledger.fail(error, spent if error.maybe_billed else None)
-                causes.append(error)
+                except ProviderError as error:
+                    spent = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
+                    if parts:
+                        walk.broke_off(route, error)
+                        yield Completion("".join(parts), spent, "interrupted", route.provider.model)
+                        return
+                    lease.fail(error)  # at once: other questions must not ask this key while it is booked
+                    await ledger.fail(error, spent if error.maybe_billed else None)
+                    if isinstance(error, PromptTooLong) and not shortened and len(request.messages) > 2:
+                        request, shortened = replace(request, messages=shorten(request.messages)), True
+                        walk.again(route, lease)
+                    else:
+                        await walk.failed(route, lease, error)
 
 
 class ImageRouter(Router[ImageProvider]):
@@ -164,38 +152,111 @@ class ImageRouter(Router[ImageProvider]):
 
     async def generate(self, request: ImageRequest, ledger: Ledger) -> Picture:
         """Make one picture; the open attempt is then the caller's to end. Raises ProviderError."""
-        causes: list[ProviderError] = []
+        seconds = max((route.total_seconds for route in self.routes), default=0)
+        walk = Walk(self.routes, self.state, self.budget, "pictures", seconds)
         one_picture = Usage(pictures=1, estimated=True)
-        for route, target in self._targets(causes):
-            await ledger.begin(target, one_picture)
-            try:
-                async with asyncio.timeout(route.total_seconds):
-                    return await route.provider.generate(request, target.key)
-            except Exception as reason:
-                error = as_provider_error(reason)
-                await ledger.fail(error, one_picture if error.maybe_billed else None)
-                causes.append(error)
-        raise AssertionError("the chain ends by raising")
+        while True:
+            async with walk.next_target() as (route, lease):
+                await ledger.begin(route.target(lease.key), one_picture)
+                if walk.too_late(route, lease):
+                    await ledger.fail(NotSent(), None)
+                    continue
+                try:
+                    async with asyncio.timeout(min(walk.patience(route), route.total_seconds)):
+                        picture = await route.provider.generate(request, lease.key)
+                    walk.confirm(route, lease)
+                    if picture.rest_seconds is not None:
+                        lease.rest(picture.rest_seconds)
+                    return picture
+                except Exception as reason:
+                    error = as_provider_error(reason)
+                    lease.fail(error)
+                    await ledger.fail(error, one_picture if error.maybe_billed else None)
+                    await walk.failed(route, lease, error)
+
+
+class Deadline:
+    """Ends waits that take too long, with TimeoutError as asyncio.timeout does.
+
+    An answer is waited for hundreds of times, once for each piece. One timer serves all its waits, and is set
+    anew only when it goes off; a timeout for each would cost several times as much.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self._waiting: asyncio.Task[object] | None = None
+        self._cancelled_before = 0
+        self._missed: asyncio.Task[object] | None = None
+
+    def begin(self, due: float) -> None:
+        """From here the running task waits, until this time of the loop at most."""
+        self._due = due
+        self._waiting = task = asyncio.current_task()
+        assert task is not None
+        self._cancelled_before = task.cancelling()
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._go_off)
+        elif self._timer.when() > due:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._go_off)
+
+    def end(self) -> None:
+        """The wait is over."""
+        self._waiting = None
+
+    def _go_off(self) -> None:
+        self._timer = None
+        if self._waiting is None:
+            return
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._go_off)
+        else:
+            self._missed = self._waiting
+            self._waiting.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
+        self._waiting = None
+        if self._timer is not None:
+            self._timer.cancel()
+        # Whoever else has cancelled the task meanwhile is to have it so.
+        if self._missed is not None and self._missed.uncancel() <= self._cancelled_before:
+            if kind is asyncio.CancelledError:
+                raise TimeoutError
 
 
 async def in_time(
-    route: Route[ChatProvider], request: ChatRequest, key: Key
-) -> AsyncGenerator[Delta | Completion]:
-    """The provider's answer, held to the route's deadlines; whatever goes wrong is a ProviderError."""
+    route: Route[ChatProvider], request: ChatRequest, key: Key, patience: float
+) -> AsyncGenerator[Delta | Completion | Rest]:
+    """The provider's answer, held to its deadlines; whatever goes wrong is a ProviderError.
+
+    `patience` is for the first text, in seconds; then the route's idle time, and its total time, count.
+    """
     clock = asyncio.get_running_loop().time
     ends_at = clock() + route.total_seconds
-    patience = route.first_text_seconds
+    idle_seconds = route.idle_seconds
     try:
-        async with aclosing(route.provider.stream(request, key)) as events:
-            while True:
-                async with asyncio.timeout(min(patience, ends_at - clock())):
-                    event = await anext(events, None)
-                if event is None:
-                    return
-                yield event
-                patience = route.idle_seconds
+        with Deadline() as deadline:
+            async with aclosing(route.provider.stream(request, key)) as events:
+                deadline.begin(min(clock() + min(patience, route.first_text_seconds), ends_at))
+                async for event in events:
+                    deadline.end()
+                    yield event
+                    deadline.begin(min(clock() + idle_seconds, ends_at))
     except Exception as reason:
         raise as_provider_error(reason) from None
+
+
+def shorten(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The conversation without the older half of its history: system prompt and question stay."""
+    first = 1 if messages[0].role == "system" else 0
+    history = messages[first:-1]
+    kept = history[(len(history) // 2 + 1) // 2 * 2 :]  # whole turns
+    return (*messages[:first], *kept, messages[-1])
 
 
 def as_provider_error(reason: Exception) -> ProviderError:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
-from providers.base import Key, Unavailable
+from providers.base import Key, Rest, Unavailable
 from providers.errors import read_error, safe_detail
 from providers.events import EventDecoder
+from providers.wait_times import read_rest
 
 CONNECT_SECONDS = 10.0
 ERROR_BODY_BYTES = 64 * 1024
@@ -22,6 +24,19 @@ PICTURE_BODY_BYTES = 34 * 1024 * 1024
 # What fails before a request has left: nothing can have been billed.
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 USER_AGENT = "Colloquy (self-hosted Discord bot)"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A 200 reply. `rest_seconds` is for how long nothing is left to the account; None: something is."""
+
+    content: bytes
+    content_type: str
+    rest_seconds: float | None
+
+    def read_object(self, key: Key) -> dict[str, Any]:
+        """The JSON object that it holds. Raises ProviderError when it holds none, or an error."""
+        return read_object(self.content, self.content_type, key)
 
 
 class Transport:
@@ -36,24 +51,20 @@ class Transport:
 
     async def post(
         self, url: str, body: Mapping[str, Any], key: Key, *, cap: int = TEXT_BODY_BYTES, accept: str = ""
-    ) -> tuple[str, bytes]:
-        """POST JSON and return content type and body of the 200 reply, of at most `cap` bytes."""
+    ) -> Reply:
+        """POST JSON and return the 200 reply, of at most `cap` bytes."""
         async with self._open(url, body, key, accept=accept) as response:
-            return response.content_type, await _read(response, cap)
+            content = await _read(response, cap)
+            return Reply(content, response.content_type, read_rest(response.headers))
 
-    async def post_json(
-        self, url: str, body: Mapping[str, Any], key: Key, *, cap: int = TEXT_BODY_BYTES
-    ) -> dict[str, Any]:
-        """POST JSON and return the JSON object that the 200 reply holds."""
-        content_type, content = await self.post(url, body, key, cap=cap, accept="application/json")
-        return read_object(content, content_type, key)
-
-    async def events(self, url: str, body: Mapping[str, Any], key: Key) -> AsyncGenerator[str]:
-        """POST JSON and yield the data of each server-sent event.
+    async def events(self, url: str, body: Mapping[str, Any], key: Key) -> AsyncGenerator[str | Rest]:
+        """POST JSON and yield the data of each server-sent event; first a Rest, if the headers hold one.
 
         A server that does not stream and sends its whole answer as JSON is one event.
         """
         async with self._open(url, body, key, accept="text/event-stream") as response:
+            if (seconds := read_rest(response.headers)) is not None:
+                yield Rest(seconds)
             if response.content_type == "application/json":
                 yield (await _read(response, TEXT_BODY_BYTES)).decode("utf-8", "replace")
                 return

@@ -205,7 +205,7 @@ BARE = [
     Row("429, two minutes", 429, b"", RateLimited, {"Retry-After": "120"}),
     Row("429, more than two minutes", 429, b"", QuotaExhausted, {"Retry-After": "121"}),
     Row("429, absurd wait", 429, b"", QuotaExhausted, {"Retry-After": "99999999"}),
-    Row("429, unreadable wait", 429, b"", RateLimited, {"Retry-After": "soon"}),
+    Row("429, unreadable wait", 429, b"", QuotaExhausted, {"Retry-After": "soon"}),
     Row("400", 400, b"", BadRequest),
     Row("422", 422, b"", BadRequest),
     Row("a redirect", 302, b"", Unavailable),

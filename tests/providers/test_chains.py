@@ -56,7 +56,7 @@ async def test_providers_without_their_key_are_left_out(session: aiohttp.ClientS
         ["MISTRAL_TOKEN"],
     ]
     assert router.routes[1].keys == (NO_KEY,)
-    assert router.label == "OpenAI (gpt-6-luna)"
+    assert router.routes[0].label == "OpenAI (gpt-6-luna)"
 
 
 async def test_a_chain_without_any_key_is_empty(session: aiohttp.ClientSession) -> None:

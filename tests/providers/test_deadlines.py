@@ -6,8 +6,9 @@ import asyncio
 
 from providers.base import ImageRequest, Unavailable, Usage, estimate_prompt, estimate_tokens
 from providers.chat_completions import ChatCompletions
-from providers.router import ChatRouter, ImageRouter, NoneAnswered
+from providers.router import ChatRouter, ImageRouter
 from providers.transport import Transport
+from providers.walk import NoneAnswered
 from tests.fake_vendors import SILENCE, FakeVendor, broken, chunk, drip, events
 from tests.fakes import RecordedLedger, ScriptedChat, ScriptedImages, answer, chat_route, image_route
 from tests.providers.helpers import QUESTION, chat_entry, collect, take_error

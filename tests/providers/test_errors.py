@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from providers.base import ProviderError, RateLimited, Unavailable
 from providers.errors import (
     DETAIL_CHARACTERS,
-    LONGEST_BELIEVABLE_WAIT,
-    WAIT_WHEN_UNBELIEVABLE,
     read_error,
-    read_retry_after,
     safe_detail,
 )
+from providers.wait_times import LONGEST_BELIEVABLE, WHEN_UNBELIEVABLE, read_retry_after
 from tests.providers.error_bodies import HTML, ROWS, Row, error, mistral
 
 TABLE = [
@@ -122,7 +120,7 @@ def test_any_body_is_read_as_some_error(status: int, body: bytes) -> None:
     assert isinstance(read, ProviderError)
     assert len(read.detail) <= DETAIL_CHARACTERS
     assert len(read.detail.splitlines()) == 1
-    assert read.retry_after is None or 0 <= read.retry_after <= LONGEST_BELIEVABLE_WAIT
+    assert read.retry_after is None or 0 <= read.retry_after <= LONGEST_BELIEVABLE
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"error":', b'{"a":[', b"<"])
@@ -149,21 +147,32 @@ def test_a_body_nested_without_end_is_read(opening: bytes) -> None:
         pytest.param({"RateLimit": '"api"; r=0; t=55'}, 55, id="Hugging Face, with spaces"),
         pytest.param({"RateLimit": '"api";r=12;t=55'}, None, id="Hugging Face, not spent"),
         pytest.param({"RateLimit": '"api";r=0;t=9', "Retry-After": "3"}, 3, id="Retry-After comes first"),
-        pytest.param({"Retry-After": "99999999"}, WAIT_WHEN_UNBELIEVABLE, id="three years"),
-        pytest.param({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, WAIT_WHEN_UNBELIEVABLE, id="9999"),
-        pytest.param({"Retry-After": "2678400"}, LONGEST_BELIEVABLE_WAIT, id="31 days"),
-        pytest.param({"Retry-After": "2678401"}, WAIT_WHEN_UNBELIEVABLE, id="a second more"),
-        pytest.param({"Retry-After": "-5"}, None, id="negative"),
-        pytest.param({"Retry-After": "soon"}, None, id="a word"),
+        pytest.param(
+            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"},
+            360,
+            id="OpenAI, spent",
+        ),
+        pytest.param(
+            {"x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "6m0s"},
+            None,
+            id="OpenAI, not",
+        ),
+        pytest.param({"x-ratelimit-remaining-req-minute": "0"}, 60, id="Mistral, spent"),
+        pytest.param({"Retry-After": "99999999"}, WHEN_UNBELIEVABLE, id="three years"),
+        pytest.param({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, WHEN_UNBELIEVABLE, id="9999"),
+        pytest.param({"Retry-After": "2678400"}, LONGEST_BELIEVABLE, id="31 days"),
+        pytest.param({"Retry-After": "2678401"}, WHEN_UNBELIEVABLE, id="a second more"),
+        pytest.param({"Retry-After": "-5"}, WHEN_UNBELIEVABLE, id="negative"),
+        pytest.param({"Retry-After": "soon"}, WHEN_UNBELIEVABLE, id="a word"),
         pytest.param({"Retry-After": ""}, None, id="empty"),
-        pytest.param({"Retry-After": "nan"}, None, id="not a number"),
-        pytest.param({"Retry-After": "inf"}, None, id="for ever"),
-        pytest.param({"Retry-After": "1e999"}, None, id="beyond all numbers"),
-        pytest.param({"Retry-After": "Mon, 99 Foo 2026 99:99:99 GMT"}, None, id="no date"),
+        pytest.param({"Retry-After": "nan"}, WHEN_UNBELIEVABLE, id="not a number"),
+        pytest.param({"Retry-After": "inf"}, WHEN_UNBELIEVABLE, id="for ever"),
+        pytest.param({"Retry-After": "1e999"}, WHEN_UNBELIEVABLE, id="beyond all numbers"),
+        pytest.param({"Retry-After": "Mon, 99 Foo 2026 99:99:99 GMT"}, WHEN_UNBELIEVABLE, id="no date"),
     ],
 )
 def test_a_wait_is_read_in_every_form(headers: Mapping[str, str], seconds: float | None) -> None:
-    """Seconds, milliseconds, dates and rate-limit fields are read; what cannot be read names no time."""
+    """Seconds, milliseconds, dates and rate-limit fields are read; what cannot be read is ten minutes."""
     assert read_retry_after(headers) == seconds
 
 
@@ -193,7 +202,7 @@ def test_no_header_makes_the_bot_wait_for_ever(headers: dict[str, str]) -> None:
     """Any header at all is read without an error, as nothing or as 0 seconds to 31 days."""
     seconds = read_retry_after(headers)
 
-    assert seconds is None or 0 <= seconds <= LONGEST_BELIEVABLE_WAIT
+    assert seconds is None or 0 <= seconds <= LONGEST_BELIEVABLE
 
 
 # ---- Credentials -----------------------------------------------------------------------------------

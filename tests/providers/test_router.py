@@ -26,7 +26,8 @@ from providers.base import (
     Usage,
     estimate_prompt,
 )
-from providers.router import ChatRouter, ImageRouter, Target
+from providers.router import ChatRouter, ImageRouter
+from providers.walk import Target
 from tests.fakes import (
     RecordedLedger,
     ScriptedChat,
@@ -90,7 +91,7 @@ async def test_what_stands_with_a_key_leads_to_the_next_key(kind: type[ProviderE
 @pytest.mark.parametrize("kind", NEXT_PROVIDER)
 async def test_what_stands_with_a_provider_leads_to_the_next_provider(kind: type[ProviderError]) -> None:
     """A model that is gone, or a vendor that is down, is not asked again with another key."""
-    first = ScriptedChat([kind()], name="first")
+    first = ScriptedChat([kind(status=503)], name="first")
     second = ScriptedChat(answer("Yes."), name="second")
 
     _, completion = await collect(
@@ -122,7 +123,7 @@ async def test_what_stands_with_the_request_stops(kind: type[ProviderError]) -> 
 @pytest.mark.parametrize("kind", [*NEXT_KEY, *NEXT_PROVIDER, *STOP])
 async def test_pictures_go_the_same_way(kind: type[ProviderError]) -> None:
     """The chain of pictures follows the same table."""
-    first, second = ScriptedImages(kind(), name="first"), ScriptedImages(name="second")
+    first, second = ScriptedImages(kind(status=503), name="first"), ScriptedImages(name="second")
     ledger = RecordedLedger()
     router = ImageRouter([image_route(first, ONE, TWO), image_route(second, THREE)])
 
@@ -139,16 +140,18 @@ async def test_pictures_go_the_same_way(kind: type[ProviderError]) -> None:
 
 async def test_the_log_says_who_failed_and_why(caplog: pytest.LogCaptureFixture) -> None:
     """For each failure the host reads provider, key's variable, class and the vendor's words."""
-    first = ScriptedChat([KeyRejected("bad key")], [Unavailable("is down")], name="first")
+    first = ScriptedChat([KeyRejected("bad key")], [Unavailable("is down", status=503)], name="first")
     router = ChatRouter([chat_route(first, ONE, NO_KEY), chat_route(ScriptedChat(), max_tokens=2000)])
 
     await collect(router.stream(QUESTION, RecordedLedger()))
 
     assert [record.getMessage() for record in caplog.records] == [
-        "first KEY1 failed: auth: bad key",
-        "first without key failed: transient: is down",
+        "first KEY1: auth: bad key",
+        "KEY1 was refused by first. It is left out until its value is changed.",
+        "first without key: transient: is down",
+        "Fallback in use: answers now come from scripted, not from first.",
     ]
-    assert (router.label, router.max_tokens) == ("first", 2000)
+    assert router.max_tokens == 2000
 
 
 # ---- Books -----------------------------------------------------------------------------------------
@@ -186,7 +189,7 @@ class NotedChat(ScriptedChat):
 async def test_each_attempt_is_begun_before_and_ended_after_its_request() -> None:
     """No request leaves before its row is written, and none is open when the next begins."""
     journal = Journal()
-    first = NotedChat(journal, [RateLimited()], [Unavailable()], name="first")
+    first = NotedChat(journal, [RateLimited()], [Unavailable(status=503)], name="first")
     second = NotedChat(journal, [*answer("Yes.")], name="second")
     router = ChatRouter([chat_route(first, ONE, TWO, THREE), chat_route(second, max_tokens=77)])
 
@@ -229,10 +232,10 @@ async def test_nothing_is_asked_when_the_books_are_closed() -> None:
 
 async def test_what_may_have_cost_is_booked_as_an_estimate() -> None:
     """A failure that may be billed ends with the prompt, or one picture; any other with nothing."""
-    free, dear = Unavailable(), Unavailable(maybe_billed=True)
+    free, dear = Unavailable("free", status=503), Unavailable("dear", maybe_billed=True)
     chats, pictures = RecordedLedger(), RecordedLedger()
-    chat_routes = [chat_route(ScriptedChat([error])) for error in (free, dear)]
-    image_routes = [image_route(ScriptedImages(error)) for error in (free, dear)]
+    chat_routes = [chat_route(ScriptedChat([error], name=error.detail)) for error in (free, dear)]
+    image_routes = [image_route(ScriptedImages(error, name=error.detail)) for error in (free, dear)]
 
     await take_error(collect(ChatRouter(chat_routes).stream(QUESTION, chats)))
     await take_error(ImageRouter(image_routes).generate(ORDER, pictures))

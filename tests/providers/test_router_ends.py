@@ -24,7 +24,8 @@ from providers.base import (
     estimate_prompt,
     estimate_tokens,
 )
-from providers.router import ChatRouter, ImageRouter, NoneAnswered, NothingConfigured
+from providers.router import ChatRouter, ImageRouter
+from providers.walk import NoneAnswered, NothingConfigured
 from tests.fakes import (
     RecordedLedger,
     ScriptedChat,
@@ -111,6 +112,9 @@ async def test_leaving_early_closes_the_vendors_stream() -> None:
     assert (len(ledger.begun), ledger.failed) == (1, [])
 
 
+NONE = NoneAnswered.sentence
+BUSY = "All of the bot's models are busy or used up. Please try again"
+
 # ---- Nobody ----------------------------------------------------------------------------------------
 
 
@@ -122,29 +126,29 @@ async def test_an_empty_chain_says_what_is_missing() -> None:
     ):
         assert type(error) is NothingConfigured
         assert str(error) == "No model is set up for this yet. The bot's host has to set a key."
-    assert (ChatRouter([]).label, ChatRouter([]).max_tokens) == ("nothing", 0)
+    assert ChatRouter([]).max_tokens == 0
 
 
 @pytest.mark.parametrize(
     ("causes", "sentence"),
     [
-        ([KeyRejected, Unavailable], NoneAnswered.sentence),
-        ([RateLimited, QuotaExhausted], NoneAnswered.sentence),
-        ([KeyRejected, KeyRejected], NoneAnswered.sentence),
-        ([RateLimited, RateLimited], RateLimited.sentence),
-        ([QuotaExhausted, QuotaExhausted], QuotaExhausted.sentence),
+        ([KeyRejected(), Unavailable(maybe_billed=True)], f"{NONE} Please try again in a minute."),
+        ([RateLimited(retry_after=110), QuotaExhausted(retry_after=7200)], f"{BUSY} in 2 minutes."),
+        ([KeyRejected(), KeyRejected()], f"{NONE} The bot's host has been told."),
+        ([KeyRejected(), RateLimited(retry_after=1800)], f"{BUSY} in 30 minutes."),
+        ([QuotaExhausted(retry_after=7200), QuotaExhausted(retry_after=99999)], f"{BUSY} in 2 hours."),
     ],
 )
-async def test_when_nobody_answers_the_sentence_says_why_if_it_may(
-    causes: list[type[ProviderError]], sentence: str
+async def test_when_nobody_answers_the_sentence_says_why_and_until_when(
+    causes: list[ProviderError], sentence: str
 ) -> None:
-    """A reason common to all is told when members may know it; the log gets every cause in order."""
-    routes = [chat_route(ScriptedChat([cause(f"words {place}")])) for place, cause in enumerate(causes)]
+    """The member reads what may be told and when to come back; the log gets every cause in order."""
+    chats = [ScriptedChat([cause], name=f"vendor {place}") for place, cause in enumerate(causes)]
+    router = ChatRouter([chat_route(chat) for chat in chats])
 
-    pieces, error = await take_up_to_error(ChatRouter(routes).stream(QUESTION, RecordedLedger()))
+    pieces, error = await take_up_to_error(router.stream(QUESTION, RecordedLedger()))
 
     assert isinstance(error, NoneAnswered)
     assert (pieces, str(error)) == ([], sentence)
-    assert "try again in a few minutes" in NoneAnswered.sentence
-    assert [type(cause) for cause in error.causes] == causes
-    assert error.detail == "; ".join(f"{cause.kind}: words {place}" for place, cause in enumerate(causes))
+    assert list(error.causes) == causes
+    assert error.detail == "; ".join(f"{cause.kind}: " for cause in causes)

@@ -59,7 +59,7 @@ async def test_a_key_reaches_nobody_but_its_vendor(
     pictures = build_image_router(entries, ["hf-nscale"], find, session)
     raw_pictures = build_image_router(entries, ["hf-inference"], find, session)
     ledger = RecordedLedger()
-    vendor.reply(fault, fault, fault)
+    vendor.reply(*[fault] * 6)  # what may be tried again is
 
     errors = [
         await take_error(collect(chats.stream(QUESTION, ledger))),
@@ -67,7 +67,8 @@ async def test_a_key_reaches_nobody_but_its_vendor(
         await take_error(raw_pictures.generate(ImageRequest("a fox"), ledger)),
     ]
 
-    assert vendor.keys == [CANARY, CANARY, CANARY]
+    assert len(vendor.keys) >= 3
+    assert set(vendor.keys) == {CANARY}
     shown = [caplog.text, repr(chats.routes), repr(pictures.routes), repr(ledger.begun), repr(ledger.failed)]
     for error in errors:
         shown += [str(error), repr(error), error.detail, *traceback.format_exception(error)]

@@ -1,0 +1,365 @@
+"""The key pool: which key may be asked now, and what each refusal does to it.
+
+What a vendor counts, it counts by account and model; a refused key is refused for every model; a model that
+is gone is gone for every key. Each of these has a health, and a key may be asked when all of its healths
+allow it. Keys that share an account, as the host has labelled them, rest together.
+
+    error         whose health     and then
+    auth          key              dead until its value is changed
+    not_entitled  account, model   spent for a day
+    exhausted     account, model   spent until the time the vendor named, else until UTC midnight, 6 h at most
+    rate          account, model   resting for the time the vendor named, else 5 s, doubled each time to 60 s
+    retired       model            spent for a day
+    others                         nothing: they say nothing of the key
+
+When its time has come, one request asks whether it is well again; the others wait for what that one learns.
+
+Vendors seldom say how many requests they allow. Where refusals show that an account's last minute was full
+(see `Meter.refused`), the pool keeps to that number by itself, instead of finding out by refusal after refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from providers.base import Key, ProviderError
+
+log = logging.getLogger(__name__)
+
+NEVER = float("inf")
+DAY = 86400.0
+MINUTE = 60.0
+# By how much a vendor's minute may differ from ours: requests travel, and vendors name whole seconds.
+GRACE = 0.5
+ROUNDING = 2.0
+# For how long a limit is believed that refusals have shown: doubled each time it proves true.
+FIRST_BELIEF = 2 * MINUTE
+LONGEST_BELIEF = 60 * MINUTE
+FIRST_REST = 5.0
+LONGEST_REST = 60.0
+# A spent account may be topped up, or its vendor's day may begin elsewhere: it is asked again after this.
+LONGEST_SPENT = 6 * 3600.0
+
+
+class Status(Enum):
+    """Whether something may be asked."""
+
+    READY = "ready"
+    RESTING = "resting"  # for seconds or minutes
+    SPENT = "spent"  # for hours or days
+    DEAD = "dead"  # until the host changes something
+
+
+class Holder(NamedTuple):
+    """Whose health it is: an account's with a model, a key's (no model) or a model's (no holder)."""
+
+    provider: str
+    holder: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is known of a holder. `until` in seconds since 1970; `reason` is the class of the error."""
+
+    status: Status = Status.READY
+    until: float = 0.0
+    reason: str = ""
+    strikes: int = 0  # refusals in a row for which the vendor named no time
+
+
+class HealthStore(Protocol):
+    """Where healths live through a restart."""
+
+    async def load(self) -> Mapping[Holder, Health]:
+        """All healths that were saved."""
+        ...
+
+    async def save(self, changed: Mapping[Holder, Health]) -> None:
+        """Keep these; one that is ready is forgotten."""
+        ...
+
+
+class NoStore:
+    """Keeps nothing: each start knows nothing."""
+
+    async def load(self) -> Mapping[Holder, Health]:
+        """Nothing."""
+        return {}
+
+    async def save(self, changed: Mapping[Holder, Health]) -> None:
+        """Nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The keys of one provider and model, and what the vendor allows each account. None: not known."""
+
+    provider: str
+    model: str
+    keys: Sequence[Key]
+    max_concurrency: int | None = None
+    requests_per_minute: int | None = None
+
+    def account(self, key: Key) -> Holder:
+        """Who holds what the vendor counts."""
+        return Holder(self.provider, key.account or key.fingerprint, self.model)
+
+    def holders(self, key: Key) -> tuple[Holder, Holder, Holder]:
+        """Everyone whose health decides whether `key` may be asked."""
+        return (
+            self.account(key),
+            Holder(self.provider, key.fingerprint, ""),
+            Holder(self.provider, "", self.model),
+        )
+
+
+@dataclass(slots=True)
+class Meter:
+    """What an account is doing with a model: its running requests, and when the last minute's were sent.
+
+    `limit` is how many a minute its vendor seems to allow; 0: nothing is known. It is believed for a while
+    only, as the vendor may just have been busy; after that one request a second may try for more.
+    """
+
+    running: int = 0
+    last_used: float = 0.0
+    sent: deque[float] = field(default_factory=deque)  # without those that were refused
+    limit: int = 0
+    believed_until: float = 0.0
+    proofs: int = 0
+
+    def free_at(self, allowed: int | None, now: float) -> float:
+        """When the minute has room, by what the host says is allowed and by what refusals have shown."""
+        while self.sent and self.sent[0] <= now - MINUTE - GRACE:
+            self.sent.popleft()
+        times = [now]
+        if allowed is not None and len(self.sent) >= allowed:
+            times.append(self.sent[-allowed] + MINUTE)
+        if self.limit and len(self.sent) >= self.limit:
+            times.append(self.last_used + 1.0)
+            if now < self.believed_until:
+                times.append(self.sent[-self.limit] + MINUTE + GRACE)
+        return max(times)
+
+    def refused(self, sent_at: float, retry_after: float | None, now: float) -> bool:
+        """A request was one too many. Was it because the minute was full?
+
+        It was if the vendor asks to wait for just as long as the oldest request needs to leave the minute; or,
+        if it names no time, when it has refused at that number before. One request alone shows nothing.
+        """
+        if sent_at in self.sent:
+            self.sent.remove(sent_at)
+        before = [at for at in self.sent if sent_at - MINUTE - GRACE < at <= sent_at]
+        if retry_after is None:
+            fits = 0 < self.limit <= len(before)
+        else:
+            fits = bool(before) and abs(before[0] + MINUTE - now - retry_after) <= ROUNDING
+        if not self.limit or len(before) < self.limit:
+            self.limit, self.believed_until, self.proofs = len(before), 0.0, 0
+        if fits and self.limit > 1 and now >= self.believed_until:
+            self.believed_until = now + min(LONGEST_BELIEF, FIRST_BELIEF * 2**self.proofs)
+            self.proofs += 1
+        return now < self.believed_until
+
+    def served(self, sent_at: float) -> None:
+        """A request was answered; a limit that would have forbidden it is none."""
+        if self.limit and sum(sent_at - MINUTE < at <= sent_at for at in self.sent) > self.limit:
+            self.limit, self.believed_until, self.proofs = 0, 0.0, 0
+
+
+class KeyPool:
+    """Hands out keys, least recently used first, and remembers what became of them.
+
+    Times are seconds since 1970, from `clock`. `on_change` hears of every health that changes its status.
+    """
+
+    def __init__(
+        self,
+        store: HealthStore | None = None,
+        clock: Callable[[], float] = time.time,
+        on_change: Callable[[Holder, Health], None] = lambda _holder, _health: None,
+    ) -> None:
+        self._store = store or NoStore()
+        self._clock = clock
+        self._on_change = on_change
+        self._healths: dict[Holder, Health] = {}
+        self._meters: dict[Holder, Meter] = {}
+        self._probed: set[Holder] = set()
+        self._unsaved: dict[Holder, Health] = {}
+        self._changed = asyncio.Event()
+
+    async def load(self) -> None:
+        """Recall what was known before the restart."""
+        self._healths = dict(await self._store.load())
+
+    async def save(self) -> None:
+        """Keep what has changed since the last time. A store that fails costs memory, not the answer."""
+        changed, self._unsaved = self._unsaved, {}
+        if not changed:
+            return
+        try:
+            await self._store.save(changed)
+        except Exception:
+            self._unsaved = {**changed, **self._unsaved}
+            log.exception("the state of the keys could not be saved; it will be tried again")
+
+    def health(self, holder: Holder) -> Health:
+        """What is known of a holder."""
+        return self._healths.get(holder, Health())
+
+    def worst(self, ring: Ring, key: Key) -> Health:
+        """The health that keeps `key` from being asked for the longest time, or a ready one."""
+        now = self._clock()
+        healths = [self.health(holder) for holder in ring.holders(key)]
+        waiting = [health for health in healths if health.until > now]
+        return max(waiting, key=lambda health: health.until, default=Health())
+
+    def acquire(self, ring: Ring, only: Key | None = None) -> Lease | None:
+        """The right to send one request, with the key used least recently or `only` this; None: not now."""
+        now = self._clock()
+        free = [key for key in ring.keys if only in (None, key) and self._free_at(ring, key, now) <= now]
+        if not free:
+            return None
+        key = min(free, key=lambda key: self._meter(ring, key).last_used)
+        meter = self._meter(ring, key)
+        meter.running += 1
+        meter.last_used = now
+        meter.sent.append(now)
+        healths = {holder: self.health(holder) for holder in ring.holders(key)}
+        probed = {holder: health for holder, health in healths.items() if health.status is not Status.READY}
+        self._probed.update(probed)
+        return Lease(self, ring, key, now, probed)
+
+    def wait_seconds(self, ring: Ring) -> float:
+        """How long until one of the keys may be asked, as far as anybody knows; 0: now."""
+        now = self._clock()
+        return min((self._free_at(ring, key, now) for key in ring.keys), default=NEVER) - now
+
+    async def wait(self, seconds: float) -> None:
+        """Sleep, but wake up when something has changed."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    def _free_at(self, ring: Ring, key: Key, now: float) -> float:
+        times = [now]
+        for holder in ring.holders(key):
+            health = self.health(holder)
+            if health.status is Status.READY:
+                continue
+            # While one request asks whether this holder is well again, nobody else does.
+            times.append(max(health.until, now + 1.0) if holder in self._probed else health.until)
+        meter = self._meter(ring, key)
+        if ring.max_concurrency is not None and meter.running >= ring.max_concurrency:
+            times.append(now + 1.0)  # or sooner: the end of a request wakes those who wait
+        times.append(meter.free_at(ring.requests_per_minute, now))
+        return max(times)
+
+    def _meter(self, ring: Ring, key: Key) -> Meter:
+        return self._meters.setdefault(ring.account(key), Meter())
+
+    def _set(self, holder: Holder, health: Health) -> None:
+        before = self.health(holder)
+        self._healths[holder] = health
+        self._unsaved[holder] = health
+        if health.status is not before.status:
+            self._on_change(holder, health)
+
+    def _lengthen(self, holder: Holder, health: Health) -> None:
+        # Several requests may have been on their way: the longest rest that any was told counts.
+        if health.until > self.health(holder).until:
+            self._set(holder, health)
+
+    def _recover(self, probed: Mapping[Holder, Health]) -> None:
+        for holder, health in probed.items():
+            if self.health(holder) == health:  # and nobody has learned otherwise meanwhile
+                self._set(holder, Health())
+        self._probed.difference_update(probed)
+        self._changed.set()
+
+    def _learn(
+        self, ring: Ring, key: Key, sent_at: float, error: ProviderError, probed: Mapping[Holder, Health]
+    ) -> None:
+        account, this_key, model = ring.holders(key)
+        now = self._clock()
+        if error.kind == "auth":
+            self._set(this_key, Health(Status.DEAD, NEVER, error.kind))
+        elif error.kind == "not_entitled":
+            self._lengthen(account, Health(Status.SPENT, now + DAY, error.kind))
+        elif error.kind == "exhausted":
+            until = now + error.retry_after if error.retry_after else _spent_until(now)
+            self._lengthen(account, Health(Status.SPENT, until, error.kind))
+        elif error.kind == "rate":
+            meter = self._meter(ring, key)
+            full = meter.refused(sent_at, error.retry_after, now)
+            rest = error.retry_after or (meter.free_at(None, now) - now if full else 0.0)
+            # Requests that were on their way together are one strike.
+            strikes = 0 if rest else probed.get(account, Health()).strikes + 1
+            rest = rest or min(LONGEST_REST, FIRST_REST * 2 ** (strikes - 1))
+            self._lengthen(account, Health(Status.RESTING, now + rest, error.kind, strikes))
+        elif error.kind == "retired":
+            self._set(model, Health(Status.SPENT, now + DAY, error.kind))
+
+    def _release(self, ring: Ring, key: Key, probed: Mapping[Holder, Health]) -> None:
+        self._meter(ring, key).running -= 1
+        self._probed.difference_update(probed)
+        self._changed.set()
+
+    def rest(self, ring: Ring, key: Key, seconds: float) -> None:
+        """Rest an account because its vendor said, along with an answer, that nothing is left for now."""
+        status = Status.RESTING if seconds <= DAY / 24 else Status.SPENT
+        self._lengthen(ring.account(key), Health(status, self._clock() + seconds, "rate"))
+
+
+class Lease:
+    """The right to send one request with one key. It ends once; what is called after that does nothing."""
+
+    def __init__(
+        self, pool: KeyPool, ring: Ring, key: Key, sent_at: float, probed: Mapping[Holder, Health]
+    ) -> None:
+        self.key = key
+        self._pool = pool
+        self._ring = ring
+        self._sent_at = sent_at
+        self._probed = probed  # whose time to be well again had come when this request was sent
+        self._ended = False
+
+    def confirm(self) -> None:
+        """The vendor has begun to answer: whoever was not well before this request is well again."""
+        self._pool._meter(self._ring, self.key).served(self._sent_at)
+        self._pool._recover(self._probed)
+        self._probed = {}
+
+    def rest(self, seconds: float) -> None:
+        """The vendor said along with its answer that nothing is left to this account for so long."""
+        self._pool.rest(self._ring, self.key, seconds)
+
+    def fail(self, error: ProviderError) -> None:
+        """The vendor refused, or could not be reached."""
+        if not self._ended:
+            self._pool._learn(self._ring, self.key, self._sent_at, error, self._probed)
+        self.release()
+
+    def release(self) -> None:
+        """The request has ended."""
+        if not self._ended:
+            self._ended = True
+            self._pool._release(self._ring, self.key, self._probed)
+
+
+def _spent_until(now: float) -> float:
+    """UTC midnight, or six hours from now if that is sooner; a little later, for clocks that differ."""
+    midnight = (now // DAY + 1) * DAY
+    return min(midnight + random.uniform(1, 30), now + LONGEST_SPENT)
