@@ -9,6 +9,8 @@ from contextlib import aclosing, contextmanager
 
 from assistant.ask import Conversation, ask
 from assistant.imagine import imagine
+from assistant.memory import KeyMemory
+from assistant.status import StatusReport, report_status
 from assistant.usage import report_usage
 from assistant.values import (
     Answer,
@@ -22,7 +24,7 @@ from assistant.values import (
     UsageReport,
 )
 from db.engine import Database, DatabaseError
-from db.history import forget_channel
+from db.history import forget_channel, read_question
 from providers.router import ChatRouter, ImageRouter
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,10 @@ class Assistant:
         with self._counted():
             return await imagine(self._database, self._image_router, self._limits, order)
 
+    async def question_of(self, turn_id: int, channel_id: int) -> str | None:
+        """The question of a turn of this channel; None when it is not, or no longer, in its history."""
+        return await self._database.run(lambda connection: read_question(connection, turn_id, channel_id))
+
     async def forget(self, channel_id: int) -> int:
         """Clear the channel's history and return how many turns it had. The ledger is not touched."""
         return await self._database.run(lambda connection: forget_channel(connection, channel_id))
@@ -78,6 +84,10 @@ class Assistant:
     async def member_usage(self, guild_id: int, user_id: int, period: Period) -> UsageReport:
         """What one member used in one server, or in direct messages (`guild_id` 0)."""
         return await report_usage(self._database, period, guild_id=guild_id, user_id=user_id)
+
+    async def status(self) -> StatusReport:
+        """How the providers and their keys are."""
+        return await report_status(self._database, self._chat_router, self._image_router)
 
     async def stop(self) -> None:
         """Cut off what is still running; each request is booked with what had come, and its member told."""
@@ -104,4 +114,4 @@ class Assistant:
             self._running.discard(task)
 
 
-__all__ = ["Assistant", "Conversation", "Limits"]
+__all__ = ["Assistant", "Conversation", "KeyMemory", "Limits"]

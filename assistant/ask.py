@@ -21,7 +21,8 @@ from providers.base import (
     estimate_prompt,
     estimate_tokens,
 )
-from providers.router import ChatRouter, NothingConfigured
+from providers.router import ChatRouter
+from providers.walk import NothingConfigured
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,8 @@ async def _settle(booking: Booking, question: Question, completion: Completion) 
         completion.usage, "partial" if completion.finish_reason == "interrupted" else "answered", turn
     )
     if text.strip():
-        return Answer(text, completion.finish_reason, completion.usage, completion.model)
+        kept = booking.request_id if turn else None
+        return Answer(text, completion.finish_reason, completion.usage, completion.model, kept)
     refused = completion.finish_reason == "content_filter"
     return Refusal(ContentRefused.sentence if refused else EMPTY_ANSWER)
 

@@ -12,7 +12,7 @@ from db import ledger
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from db.history import Turn, add_turn
 from providers.base import ProviderError, Usage
-from providers.router import Target
+from providers.walk import Target
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Booking:
             tokens,
             pictures,
         )
-        self._request_id = 0
+        self.request_id = 0
         self._attempts = 0
         self._begun = False  # whether an attempt is open
         self._sent = False  # whether its request may have left
@@ -69,7 +69,7 @@ class Booking:
                 return
             # With this request's own reservation in it; the exception takes all of it back.
             await self._check(connection, limits)
-            self._request_id = request_id
+            self.request_id = request_id
             # Before the commit: one that fails, or whose caller is cancelled, may have happened all the same.
             self.open = True
 
@@ -151,7 +151,7 @@ class Booking:
             if turn is not None and ended:
                 await add_turn(
                     connection,
-                    self._request_id,
+                    self.request_id,
                     request.guild_id,
                     request.channel_id,
                     request.user_id,

@@ -9,7 +9,8 @@ from assistant.booking import BOOKS_CLOSED, Booking, LimitReached
 from assistant.values import Limits, Picture, PictureOrder, Refusal
 from db.engine import Database, DatabaseError
 from providers.base import ImageRequest, ProviderError
-from providers.router import ImageRouter, NothingConfigured
+from providers.router import ImageRouter
+from providers.walk import NothingConfigured
 
 log = logging.getLogger(__name__)
 

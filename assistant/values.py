@@ -55,12 +55,16 @@ class PictureOrder:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of an answer: its whole text, how it ended and what it used."""
+    """The end of an answer: its whole text, how it ended, what it used.
+
+    `turn_id` is its place in the history; None: it is not kept there.
+    """
 
     text: str
     finish_reason: FinishReason
     usage: Usage
     model: str
+    turn_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,20 +85,30 @@ class LiveReply:
             self._editing = asyncio.create_task(self._edit_while_it_grows())
 
     async def finish(
-        self, parts: Sequence[str], *, png: bytes | None = None, filename: str = "picture.png"
+        self,
+        parts: Sequence[str],
+        *,
+        png: bytes | None = None,
+        filename: str = "picture.png",
+        view: discord.ui.View | None = None,
     ) -> bool:
-        """Show the final text, further parts as follow-ups, and a picture with the first part.
+        """Show the final text; parts after the first are follow-ups. True when the first has arrived.
 
-        True when the first part arrived.
+        A picture goes with the first part, a view with the last.
         """
         self._finished.set()
         if self._editing is not None:
             await self._editing
-        arrived = await self._last_edit(parts[0], png, filename)
-        for part in parts[1:] if arrived else ():
-            if await attempt(self._follow_up(part, None, filename)) is Outcome.FAILED:
-                await attempt(self._follow_up(part, None, filename))
-        return arrived
+        for place, part in enumerate(parts):
+            fields: dict[str, Any] = {"content": part}
+            if view is not None and place == len(parts) - 1:
+                fields["view"] = view
+            if place > 0:
+                if await attempt(self._follow_up(fields)) is Outcome.FAILED:
+                    await attempt(self._follow_up(fields))
+            elif not await self._last_edit(fields, [(png, filename)] if png is not None else []):
+                return False
+        return True
 
     async def _edit_while_it_grows(self) -> None:
         while not self._finished.is_set() and not self.gone:
@@ -113,33 +123,29 @@ class LiveReply:
             except TimeoutError:
                 pass
 
-    async def _last_edit(self, content: str, png: bytes | None, filename: str) -> bool:
+    async def _last_edit(self, fields: dict[str, Any], files: list[tuple[bytes, str]]) -> bool:
         for delay in (0.0, *FINAL_RETRY_SECONDS):
             await asyncio.sleep(delay)
-            if png is None:
-                edit = self._interaction.edit_original_response(content=content)
-            else:
-                files = _files(png, filename)
-                edit = self._interaction.edit_original_response(content=content, attachments=files)
-            outcome = await attempt(edit)
+            sent = {**fields, "attachments": _files(files)} if files else fields
+            outcome = await attempt(self._interaction.edit_original_response(**sent))
             if outcome is Outcome.ARRIVED:
                 return True
             if outcome is Outcome.GONE or self._interaction.is_expired():
                 self.gone = True
                 break
         else:
-            if await attempt(self._follow_up(content, png, filename)) is Outcome.ARRIVED:
+            if await attempt(self._follow_up({**fields, "files": _files(files)})) is Outcome.ARRIVED:
                 return True
         log.warning("the answer to interaction %d could not be delivered", self._interaction.id)
         return False
 
-    async def _follow_up(self, content: str, png: bytes | None, filename: str) -> None:
-        await self._interaction.followup.send(content, files=_files(png, filename), wait=True)
+    async def _follow_up(self, fields: dict[str, Any]) -> None:
+        await self._interaction.followup.send(**fields, wait=True)
 
 
-def _files(png: bytes | None, filename: str) -> list[discord.File]:
+def _files(files: list[tuple[bytes, str]]) -> list[discord.File]:
     """Made anew for each try: sending one reads it to its end."""
-    return [discord.File(io.BytesIO(png), filename)] if png is not None else []
+    return [discord.File(io.BytesIO(content), filename) for content, filename in files]
 
 
 def quote(text: str, limit: int = 200) -> str:

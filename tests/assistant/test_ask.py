@@ -21,7 +21,7 @@ from providers.base import (
     Unavailable,
     Usage,
 )
-from providers.router import NoneAnswered, NothingConfigured
+from providers.walk import NoneAnswered, NothingConfigured
 from tests.assistant.scene import GatedChat, Scene, origin
 from tests.fakes import ScriptedChat, answer
 
@@ -33,7 +33,7 @@ async def test_pieces_come_before_the_answer(database: Database) -> None:
     assert await scene.ask() == [
         Delta("It is "),
         Delta("blue."),
-        Answer("It is blue.", "stop", Usage(10, 5), "scripted-model"),
+        Answer("It is blue.", "stop", Usage(10, 5), "scripted-model", 1),
     ]
 
 
@@ -137,7 +137,7 @@ async def test_fallback_books_each_attempt(database: Database) -> None:
     broken = ScriptedChat([Unavailable("too late", maybe_billed=True)], name="second")
     scene = Scene(database, [refusing, broken, ScriptedChat(answer("Here."), name="third")])
 
-    assert (await scene.ask())[-1] == Answer("Here.", "stop", Usage(10, 5), "scripted-model")
+    assert (await scene.ask())[-1] == Answer("Here.", "stop", Usage(10, 5), "scripted-model", 1)
     rows = await scene.attempts()
     assert [(row.attempt, row.provider, row.state, row.error_class) for row in rows] == [
         (1, "first", "unbilled", "rate"),
@@ -154,12 +154,13 @@ async def test_nobody_answers(database: Database) -> None:
     vendors = [
         ScriptedChat([KeyRejected("no")], name="first"),
         ScriptedChat([BadRequest("what?")], name="second"),
-        ScriptedChat([Unavailable("gone")], name="third"),
+        ScriptedChat([Unavailable("gone")], [Unavailable("still gone")], name="third"),
     ]
     scene = Scene(database, vendors)
 
-    assert await scene.ask() == [Refusal(NoneAnswered.sentence)]
-    assert [row.state for row in await scene.attempts()] == ["unbilled"] * 3
+    assert await scene.ask() == [Refusal(f"{NoneAnswered.sentence} Please try again in a minute.")]
+    assert [row.provider for row in await scene.attempts()] == ["first", "second", "third", "third"]
+    assert [row.state for row in await scene.attempts()] == ["unbilled"] * 4
     assert await scene.outcomes() == {1: "failed"}
     assert await scene.turns() == []
 

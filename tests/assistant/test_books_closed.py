@@ -122,7 +122,7 @@ async def test_stop_on_a_dead_database_ends(database: Database, caplog: pytest.L
 
 async def test_failed_vendor_and_failed_books(database: Database) -> None:
     """When a vendor's refusal cannot be booked, the next vendor is not asked before it can be."""
-    first, second = ScriptedChat([Unavailable("gone")], name="first"), ScriptedChat(name="second")
+    first, second = ScriptedChat([Unavailable("gone", status=503)], name="first"), ScriptedChat(name="second")
     scene = Scene(database, [first, second])
     await scene.execute(
         "CREATE TRIGGER refuse BEFORE INSERT ON attempts WHEN NEW.provider = 'second' "

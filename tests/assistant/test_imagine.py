@@ -8,8 +8,16 @@ from assistant.imagine import LARGEST_SEED
 from assistant.values import Picture, PictureOrder, Refusal
 from db.engine import Database
 from db.usage import Totals
-from providers.base import ContentRefused, ImageRequest, RateLimited, Unavailable
-from providers.router import NoneAnswered, NothingConfigured
+from providers.base import (
+    BadRequest,
+    ContentRefused,
+    ImageRequest,
+    NotEntitled,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
+from providers.walk import NoneAnswered, NothingConfigured
 from tests.assistant.scene import GatedImages, Scene, origin
 from tests.fakes import ScriptedImages
 
@@ -79,13 +87,19 @@ async def test_picture_is_booked_before_it_is_made(database: Database) -> None:
 @pytest.mark.parametrize(
     ("errors", "sentence"),
     [
-        ([Unavailable("gone"), Unavailable("gone too")], NoneAnswered.sentence),
-        ([RateLimited("slow"), RateLimited("slow too")], RateLimited.sentence),
+        (
+            [BadRequest("what?"), NotEntitled("no")],
+            f"{NoneAnswered.sentence} Please try again in a minute.",
+        ),
+        (
+            [RateLimited("slow", retry_after=300), RateLimited("slow too", retry_after=600)],
+            "All of the bot's models are busy or used up. Please try again in 5 minutes.",
+        ),
         ([ContentRefused("no")], ContentRefused.sentence),
     ],
 )
 async def test_failure_gives_the_reservation_back(
-    database: Database, errors: list[Unavailable | RateLimited | ContentRefused], sentence: str
+    database: Database, errors: list[ProviderError], sentence: str
 ) -> None:
     """A picture that nobody makes costs nothing, leaves nothing reserved, and has its sentence."""
     painters = [ScriptedImages(error, name=f"painter {number}") for number, error in enumerate(errors)]

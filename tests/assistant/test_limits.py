@@ -7,7 +7,7 @@ import pytest
 
 from assistant.values import Answer, Limits, Picture, Refusal
 from db.engine import Database
-from providers.base import Unavailable
+from providers.base import ContentRefused, Unavailable
 from tests.assistant.scene import GatedChat, GatedImages, Scene
 from tests.fakes import ScriptedChat, ScriptedImages, answer
 
@@ -76,7 +76,7 @@ async def test_refused_question_leaves_no_trace(database: Database) -> None:
 
 async def test_reservation_makes_room_when_it_is_given_back(database: Database) -> None:
     """Only what was really used counts once a question is answered, or has failed."""
-    chat = ScriptedChat(answer("Yes."), [Unavailable("gone")], answer("Yes."))
+    chat = ScriptedChat(answer("Yes."), [ContentRefused("no")], answer("Yes."))
     scene = Scene(database, [chat], limits=Limits(tokens_per_day=EACH + 20), route=ROUTE)
 
     assert isinstance((await scene.ask(1, "Hi", private=True))[-1], Answer)

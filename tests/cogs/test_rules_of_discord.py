@@ -6,79 +6,17 @@ Only scripted providers here: while a real socket is pending, simcord's clock st
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
 
-import discord
 import pytest
-import simcord
 from discord import app_commands
 from sqlalchemy.exc import OperationalError
 
-from bot import SORRY, Colloquy, open_bot
+from bot import SORRY
 from providers.base import RateLimited
-from providers.router import ChatRouter, ImageRouter
-from settings import Settings
-from tests.fakes import ScriptedChat, ScriptedImages, Step, answer, chat_route, image_route
-
-
-@dataclass
-class World:
-    env: simcord.Env
-    bot: Colloquy
-    channel: simcord.ChannelHandle
-    member: simcord.MemberActor
-    admin: simcord.MemberActor
-    chat: ScriptedChat
-    images: ScriptedImages
-    expected_errors: list[type[BaseException]] = field(default_factory=list)
-
-
-OpenWorld = Callable[..., Awaitable[World]]
-
-
-@pytest.fixture
-async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
-    """Build a server with a member and an admin around the real bot with scripted providers."""
-    worlds: list[World] = []
-    async with AsyncExitStack() as stack:
-
-        async def build(*scripts: list[Step], images: ScriptedImages | None = None) -> World:
-            chat = ScriptedChat(*scripts)
-            pictures = images or ScriptedImages()
-            settings = Settings(discord_token="simulated", database_url=database_url)
-            bot = await stack.enter_async_context(
-                open_bot(
-                    settings,
-                    chat_router=ChatRouter([chat_route(chat)]),
-                    image_router=ImageRouter([image_route(pictures)]),
-                )
-            )
-            env = simcord.Env(bot)
-            await env.start()
-            stack.push_async_callback(env.shutdown)
-            guild = env.create_guild(name="Test server")
-            channel = guild.create_text_channel("general")
-            member = guild.add_member(env.create_user("ada"))
-            managers = guild.create_role(
-                "managers", permissions=discord.Permissions(manage_guild=True, manage_messages=True)
-            )
-            admin = guild.add_member(env.create_user("grace"), roles=[managers])
-            worlds.append(World(env, bot, channel, member, admin, chat, pictures))
-            return worlds[-1]
-
-        yield build
-    for world in worlds:
-        errors = [getattr(error, "original", error) for error in world.env.errors]
-        assert [type(error) for error in errors] == world.expected_errors
-
-
-def allow(world: World, command: str) -> None:
-    """Let the ordinary member use a command that Discord would hide, as an admin's overwrite does."""
-    command_id = int(world.env.backend.commands[None][(command, 1)]["id"])
-    world.env.guild.set_command_permissions(command_id, {world.member: True})
+from tests.cogs.world import OpenWorld, allow
+from tests.fakes import ScriptedImages, answer
 
 
 async def test_an_answer_is_deferred_in_time_and_ends_in_the_original_response(open_world: OpenWorld) -> None:
@@ -129,15 +67,17 @@ async def test_a_picture_comes_as_a_file_with_its_seed(open_world: OpenWorld) ->
 async def test_refusals_are_one_sentence_of_plain_words(open_world: OpenWorld) -> None:
     """When no provider answers, the member reads why, and never a vendor's words."""
     world = await open_world(
-        [RateLimited("HTTP 429: org_123 over quota")], images=ScriptedImages(RateLimited("secret"))
+        [RateLimited("HTTP 429: org_123 over quota", retry_after=110)],
+        images=ScriptedImages(RateLimited("secret", retry_after=110)),
     )
+    busy = "All of the bot's models are busy or used up. Please try again in 2 minutes."
     asked = await world.member.slash(world.channel, "ask", prompt="hi")
     drawn = await world.member.slash(world.channel, "imagine", prompt="a fox")
 
     assert asked.response is not None
     assert drawn.response is not None
-    assert asked.response.content == f"> hi\n{RateLimited.sentence}"
-    assert drawn.response.content == f"**a fox**\n{RateLimited.sentence}"
+    assert asked.response.content == f"> hi\n{busy}"
+    assert drawn.response.content == f"**a fox**\n{busy}"
 
 
 async def test_usage_is_for_people_who_manage_the_server(open_world: OpenWorld) -> None:

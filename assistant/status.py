@@ -1,0 +1,55 @@
+"""How the providers and their keys are, for the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assistant.booking import start_of_today
+from db.engine import Database
+from db.usage import count_by_key
+from providers.pool import NEVER
+from providers.router import ChatRouter, ImageRouter
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One provider and key. `until` in seconds since 1970; None: until the host changes something."""
+
+    label: str
+    key: str  # the setting that holds it, never the key; "" for a provider that needs none
+    status: str  # ready, resting, spent or dead
+    reason: str
+    until: int | None
+    requests: int  # today
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Who would answer now (None: nobody), and every provider and key of both chains."""
+
+    chat: str | None
+    pictures: str | None
+    chat_targets: list[TargetStatus]
+    picture_targets: list[TargetStatus]
+
+
+async def report_status(
+    database: Database, chat_router: ChatRouter, image_router: ImageRouter
+) -> StatusReport:
+    """The state of both chains at this moment, with today's counts (UTC)."""
+    counts = await database.run(lambda connection: count_by_key(connection, start_of_today()))
+    targets: list[list[TargetStatus]] = []
+    for router in (chat_router, image_router):
+        rows = []
+        for route, key, health in router.healths():
+            good, bad = counts.get((route.name, key.variable), (0, 0))
+            until = None if health.until in (0, NEVER) else round(health.until)
+            rows.append(
+                TargetStatus(route.label, key.variable, health.status.value, health.reason, until, good, bad)
+            )
+        targets.append(rows)
+    chat, pictures = chat_router.next_route(), image_router.next_route()
+    return StatusReport(
+        chat.label if chat else None, pictures.label if pictures else None, targets[0], targets[1]
+    )
