@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
-import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
-from pydantic import SecretStr
 
-from assistant import Assistant, Conversation, Limits
+import doctor
+from assistant import Assistant, Conversation, KeyMemory, Limits
+from cogs.delivery import attempt
+from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
 from logs import set_up_logging
@@ -35,11 +36,12 @@ from providers.chains import (
 )
 from providers.keys import FindSecrets
 from providers.router import ChatRouter, ImageRouter
-from settings import TABLES, Settings, SettingsError, Variables, read_settings, read_toml, secret_folders
+from providers.walk import Budget, State
+from settings import Settings, SettingsError, Variables
 
 log = logging.getLogger("colloquy")
 
-EXTENSIONS = ("cogs.ask", "cogs.imagine", "cogs.usage", "cogs.forget")
+EXTENSIONS = ("cogs.ask", "cogs.imagine", "cogs.usage", "cogs.forget", "cogs.status")
 
 # The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
 EXIT_CONFIGURATION = 78
@@ -109,7 +111,7 @@ class Colloquy(commands.Bot):
 
     tree: Tree
 
-    def __init__(self, assistant: Assistant, development_guild_id: int | None) -> None:
+    def __init__(self, assistant: Assistant, settings: Settings) -> None:
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -124,7 +126,8 @@ class Colloquy(commands.Bot):
             ),
         )
         self.assistant = assistant
-        self._development_guild_id = development_guild_id
+        self._development_guild_id = settings.development_guild_id
+        self._owner_channel_id = settings.owner_channel_id
 
     async def setup_hook(self) -> None:
         """Load the commands and tell Discord of them: one request, which creates only what has changed."""
@@ -141,6 +144,14 @@ class Colloquy(commands.Bot):
             self.user,
             self.application_id,
         )
+
+    def tell_owner(self, sentence: str) -> None:
+        """Post a notice in the channel that the host has set for it, if any."""
+        if self._owner_channel_id is not None and self.is_ready():
+            channel = self.get_partial_messageable(self._owner_channel_id)
+            task = asyncio.create_task(attempt(channel.send(sentence)))
+            self.tree.running.add(task)
+            task.add_done_callback(self.tree.running.discard)
 
     async def on_ready(self) -> None:
         """Say that the bot is there."""
@@ -173,8 +184,13 @@ async def open_bot(
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
         await _reconcile(database)
-        chat_router = chat_router or build_chat_router(entries, chat_chain, find_keys, session)
-        image_router = image_router or build_image_router(entries, image_chain, find_keys, session)
+        state = State(KeyMemory(database))
+        await state.pool.load()
+        budget = Budget(settings.patience.requests, settings.patience.seconds)
+        chat_router = chat_router or build_chat_router(entries, chat_chain, find_keys, session, state, budget)
+        image_router = image_router or build_image_router(
+            entries, image_chain, find_keys, session, state, budget
+        )
         _log_chain("/ask", [route.label for route in chat_router.routes])
         _log_chain("/imagine", [route.label for route in image_router.routes])
         assistant = Assistant(
@@ -184,7 +200,8 @@ async def open_bot(
             Conversation(settings.chat.system_prompt, settings.chat.history_tokens),
             Limits(**settings.limits.model_dump()),
         )
-        async with Colloquy(assistant, settings.development_guild_id) as bot:
+        async with Colloquy(assistant, settings) as bot:
+            state.notices.listeners.append(bot.tell_owner)
             try:
                 yield bot
             finally:
@@ -213,66 +230,6 @@ async def _reconcile(database: Database) -> None:
         )
 
 
-def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Variables]:
-    """Read and check the settings of a host. Raises SettingsError with all that is wrong, in one list."""
-    problems: list[str] = []
-    toml: dict[str, Any] = {}
-    settings = None
-    try:
-        toml = read_toml(folder / "colloquy.toml")
-    except SettingsError as error:
-        problems += error.problems
-    env_file, folders = folder / ".env", secret_folders(environ)
-    try:
-        variables = Variables(environ, env_file, folders)
-    except SettingsError as error:
-        raise SettingsError([*problems, *error.problems]) from None
-    try:
-        settings = read_settings(toml, env_file, folders)
-    except SettingsError as error:
-        problems += error.problems
-    overrides = toml.get("providers")
-    if not isinstance(overrides, dict):
-        overrides = {}
-    try:
-        # What is no table has been found by `read_settings`.
-        entries = load_catalog({name: table for name, table in overrides.items() if isinstance(table, dict)})
-    except CatalogError as error:
-        problems += error.problems
-        entries = load_catalog()
-    else:
-        chains = [_chain(name, settings, toml) for name in ("chat_chain", "image_chain")]
-        problems += chain_problems(entries, *chains)
-    known = dict.fromkeys(key for entry in entries.values() for key in entry.keys)
-    for variable in variables.malformed(known):
-        problems.append(
-            f"{variable} has a space, a quotation mark or another character in it that no key has. "
-            "Copy it again."
-        )
-    ours = [name.upper() for name in Settings.model_fields if name not in TABLES]
-    for wrong, right in variables.misspelt([*known, *ours]):
-        problems.append(f".env: nothing reads {wrong}. Is {right} meant?")
-    if problems or settings is None:
-        raise SettingsError(problems)
-    return settings, variables
-
-
-def _chain(name: str, settings: Settings | None, toml: Mapping[str, Any]) -> list[str]:
-    """The names in a chain, also when the settings do not fit in other places."""
-    value = toml.get(name) if settings is None else getattr(settings, name)
-    return [item for item in value if isinstance(item, str)] if isinstance(value, (list, tuple)) else []
-
-
-def all_secrets(settings: Settings, variables: Variables) -> list[SecretStr]:
-    """Every secret that must not be logged."""
-    names = {key for entry in load_catalog(settings.providers).values() for key in entry.keys}
-    keys = [value for name in names for _, value in variables.find(name)]
-    # The password by itself as well: a driver may quote it apart from its address.
-    password = re.search(r"://[^:/]*:(.+)@", settings.database_url.get_secret_value())
-    passwords = {password[1], unquote(password[1])} if password else set()
-    return [settings.discord_token, settings.database_url, *map(SecretStr, passwords), *keys]
-
-
 async def run(settings: Settings, variables: Variables) -> None:
     """Run the bot until it is told to stop. Raises discord.LoginFailure and what `open_bot` raises."""
     async with open_bot(settings, variables.find) as bot:
@@ -287,9 +244,16 @@ async def run(settings: Settings, variables: Variables) -> None:
             log.info("stopping")
 
 
-def main() -> int:
-    """Start the bot with the settings of this folder; return the exit status."""
-    set_up_logging("INFO")
+def main(arguments: list[str]) -> int:
+    """Start the bot with the settings of this folder, or examine them; return the exit status."""
+    parser = argparse.ArgumentParser(description="Colloquy, a Discord bot that you host yourself.")
+    commands_of = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands_of.add_parser("run", help="start the bot (the default)")
+    doctor.add_arguments(commands_of.add_parser("doctor", help="check settings, token, database and keys"))
+    chosen = parser.parse_args(arguments)
+    set_up_logging("WARNING" if chosen.command == "doctor" else "INFO")
+    if chosen.command == "doctor":
+        return doctor.main(chosen)
     try:
         settings, variables = configure(os.environ, Path())
         set_up_logging(settings.log_level, all_secrets(settings, variables))
@@ -319,4 +283,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -29,7 +29,7 @@ ENCODING = "utf-8-sig"
 # A file of preferences gets passed around and shown to people: it shall hold no secret.
 NEVER_IN_TOML = ("discord_token", "database_url")
 # These are tables there, and nowhere else: a variable that happens to be called CHAT is none.
-TABLES = ("chat", "limits", "providers")
+TABLES = ("chat", "limits", "patience", "providers")
 
 
 class Chat(BaseModel):
@@ -55,6 +55,15 @@ class Limits(BaseModel):
     member_pictures_per_day: int | None = Field(None, ge=0)
 
 
+class Patience(BaseModel):
+    """How far the bot goes for one question."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests: int = Field(8, ge=1, le=50)  # to vendors, at most
+    seconds: float = Field(20, ge=0, le=60)  # of waiting until a key may be asked again
+
+
 class Settings(BaseSettings):
     """Everything that a host can set, as a plain value. Building one reads nothing; see `read_settings`."""
 
@@ -62,6 +71,7 @@ class Settings(BaseSettings):
 
     discord_token: SecretStr
     database_url: SecretStr = SecretStr("sqlite+aiosqlite:///data/colloquy.db")  # may hold a password
+    owner_channel_id: int | None = None  # where the host is told of keys that died and the like
     development_guild_id: int | None = None
     log_level: str = "INFO"
     # A chain is a list of provider names; None leaves the choice to the providers' own default.
@@ -69,6 +79,7 @@ class Settings(BaseSettings):
     image_chain: Annotated[tuple[str, ...] | None, NoDecode] = None
     chat: Annotated[Chat, NoDecode] = Chat()
     limits: Annotated[Limits, NoDecode] = Limits()
+    patience: Annotated[Patience, NoDecode] = Patience()
     providers: Annotated[dict[str, dict[str, Any]], NoDecode] = {}
 
     @field_validator("chat_chain", "image_chain", mode="before")
@@ -167,7 +178,7 @@ class Variables:
         names = list(known)
         for variable in self._dotenv:
             stem = variable.rstrip("0123456789")
-            if stem not in names and (close := difflib.get_close_matches(stem, names, 1, 0.8)):
+            if stem not in names and (close := difflib.get_close_matches(stem, names, 1, 0.87)):
                 yield variable, close[0]
 
     def malformed(self, names: Iterable[str]) -> Iterator[str]:

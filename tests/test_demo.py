@@ -87,10 +87,10 @@ async def send(tab: Tab, command: str, **options: str) -> None:
 
 
 async def watch(tab: Tab) -> list[str]:
-    """Give each text that the latest message has had until it stayed the same for five seconds."""
+    """Give each text that the latest message has had until it stayed the same for eight seconds."""
     texts: list[str] = []
     changed = time.monotonic()
-    while time.monotonic() - changed < 5:
+    while time.monotonic() - changed < 8:
         text = await tab.evaluate(f"{LATEST}.querySelector('.message-content')?.textContent")
         if texts[-1:] != [text]:
             texts.append(text)

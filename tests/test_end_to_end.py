@@ -14,7 +14,7 @@ from PIL import Image
 from db.engine import open_database
 from db.verify import find_discrepancies
 from tests.fake_discord import FakeDiscord
-from tests.fake_vendors import FakeVendor, Reply, json_reply, openai_stream, usage
+from tests.fake_vendors import FakeVendor, Reply, broken, json_reply, openai_stream, usage
 from tests.fakes import small_png
 from tests.living_bot import answered, living_bot, rows, until_done
 
@@ -208,11 +208,11 @@ async def test_stopping_in_mid_answer_tells_the_member_and_books_what_came(
 async def test_when_every_vendor_is_down_the_member_reads_it(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
 ) -> None:
-    """Two vendors, both failing: one sentence, two unbilled attempts, no vendor's words."""
-    vendor.reply(*[json_reply({"error": {"message": "overloaded: org-42"}}, 503)] * 2)
+    """Two vendors, both failing: one sentence, unbilled attempts, no vendor's words."""
+    vendor.reply(*[json_reply({"error": {"message": "overloaded: org-42"}}, 503)] * 3)
     async with living_bot(fake, database_url, vendor.url, chat_chain=("openai", "mistral")):
         interaction = await fake.slash("ask", {"prompt": "Anyone?"})
-        await interaction.until(lambda it: answered(it, "in a few minutes."))
+        await interaction.until(lambda it: answered(it, "in a minute."))
 
     assert interaction.original is not None
     assert "org-42" not in interaction.original.content
@@ -221,4 +221,32 @@ async def test_when_every_vendor_is_down_the_member_reads_it(
     assert [(attempt["provider"], attempt["state"]) for attempt in attempts] == [
         ("openai", "unbilled"),
         ("mistral", "unbilled"),
+        ("mistral", "unbilled"),  # the last in the chain is tried once more
     ]
+
+
+async def test_an_answer_that_breaks_off_can_be_tried_again_after_a_restart(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """The part is kept and marked, nobody else is asked; its button asks the same question once more."""
+    whole = openai_stream("Once upon ", "a time.")
+    vendor.reply(broken(whole, after=whole.body.index(b"a time") - 40), openai_stream("The whole tale."))
+    async with living_bot(fake, database_url, vendor.url, chat_chain=("openai", "mistral")) as bot:
+        first = await fake.slash("ask", {"prompt": "Tell me a tale."})
+        await until_done(bot, first)
+
+    assert first.original is not None
+    assert first.original.content.startswith("> Tell me a tale.\nOnce upon")
+    assert "The answer broke off here." in first.original.content
+    assert len(vendor.requests) == 1
+    button = first.original.latest.components[0]["components"][0]
+    assert button["label"] == "Try again"
+    async with living_bot(fake, database_url, vendor.url) as bot:
+        second = await fake.component(first.original, button["custom_id"])
+        await second.until(lambda it: answered(it, "The whole tale."))
+
+    asked = [message["content"] for message in vendor.requests[1].body["messages"]]
+    assert asked[-1] == "Tell me a tale."
+    async with open_database(database_url) as database:
+        attempts = await rows(database, "attempts")
+    assert [attempt["state"] for attempt in attempts] == ["estimated", "settled"]

@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from bot import all_secrets, configure
+from configuration import all_secrets, configure
 from providers.catalog import load_catalog
 from settings import Settings, SettingsError
 

@@ -1,0 +1,184 @@
+"""`python bot.py doctor`: is everything there that the bot needs, and what to do about what is not."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import aiohttp
+import discord
+
+from configuration import configure
+from db.engine import DatabaseUnusable, open_database
+from providers.base import (
+    ChatProvider,
+    ChatRequest,
+    Completion,
+    ImageProvider,
+    ImageRequest,
+    Key,
+    Message,
+    ProviderError,
+)
+from providers.catalog import load_catalog
+from providers.chains import (
+    DEFAULT_CHAT_CHAIN,
+    DEFAULT_IMAGE_CHAIN,
+    build_chat_router,
+    build_image_router,
+    warn_of_retired,
+)
+from providers.router import in_time
+from providers.walk import Route
+from settings import Settings, SettingsError
+
+CALL_SECONDS = 60.0
+QUESTION = ChatRequest((Message("user", "Reply with the word ok."),), max_tokens=64)
+
+REMEDIES = {
+    "auth": "Make a new key at the vendor and put it in place of this one.",
+    "not_entitled": "Choose another model for this provider, or another plan at the vendor.",
+    "exhausted": "Buy credit at the vendor, wait until the quota opens again, or add another account's key.",
+    "rate": "Nothing is broken: wait a minute, or add a key of another account.",
+    "retired": "Set another model for this provider in colloquy.toml.",
+    "bad_request": "Check the fields of this provider in colloquy.toml against the vendor's documentation.",
+    "too_long": "Choose a model with a larger context.",
+    "content": "Nothing is broken: the vendor's filter did not like the test.",
+    "transient": "Check base_url and this machine's network; the vendor may also be down.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was examined. `remedy` is what to do when it is not `ok`."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's options."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--pictures",
+        action="store_true",
+        help="also make one picture with each key, which may cost",
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    """Examine the settings of this folder; 0: all is well, 1: something is not."""
+    checks = asyncio.run(_collect(options.pictures, quiet=options.json))
+    if options.json:
+        print(json.dumps({"ok": all(check.ok for check in checks), "checks": [asdict(c) for c in checks]}))
+    return 0 if all(check.ok for check in checks) else 1
+
+
+async def _collect(pictures: bool, *, quiet: bool) -> list[Check]:
+    checks = []
+    async for check in examine(Path(), pictures=pictures):
+        checks.append(check)
+        if not quiet:
+            print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}", flush=True)
+            if check.remedy and not check.ok:
+                print(f"      {check.remedy}", flush=True)
+    return checks
+
+
+async def examine(folder: Path, *, pictures: bool) -> AsyncIterator[Check]:
+    """Yield each check as it is made. A call to a provider uses a few tokens, which are not booked."""
+    try:
+        settings, variables = configure(os.environ, folder)
+    except SettingsError as error:
+        for problem in error.problems:
+            yield Check("settings", False, problem, "Put this right in .env or colloquy.toml.")
+        return
+    yield Check("settings", True, "complete")
+    yield await _check_token(settings)
+    yield await _check_database(settings)
+    entries = load_catalog(settings.providers)
+    chat_chain = settings.chat_chain if settings.chat_chain is not None else DEFAULT_CHAT_CHAIN
+    image_chain = settings.image_chain if settings.image_chain is not None else DEFAULT_IMAGE_CHAIN
+    for warning in warn_of_retired(entries, (*chat_chain, *image_chain), variables.find):
+        yield Check("retired", False, warning, "Take it out of the settings.")
+    async with aiohttp.ClientSession() as session:
+        chat = build_chat_router(entries, chat_chain, variables.find, session)
+        images = build_image_router(entries, image_chain, variables.find, session)
+        for command, router in (("/ask", chat), ("/imagine", images)):
+            if not router.routes:
+                yield Check(command, False, "nobody can be asked", "Set a key, see .env.example.")
+        for route in chat.routes:
+            for key in route.keys:
+                yield await _check_chat(route, key)
+        for picture_route in images.routes:
+            for key in picture_route.keys:
+                if pictures:
+                    yield await _check_pictures(picture_route, key)
+                else:
+                    yield Check(
+                        f"{picture_route.label} {key.variable}".strip(),
+                        True,
+                        "not tried, since a picture may cost; add --pictures",
+                    )
+
+
+async def _check_token(settings: Settings) -> Check:
+    client = discord.Client(intents=discord.Intents.none())
+    try:
+        async with client:
+            await client.login(settings.discord_token.get_secret_value())
+            return Check("Discord", True, f"logged in as {client.user}")
+    except discord.LoginFailure:
+        remedy = "Copy it again from the page Bot of https://discord.com/developers/applications."
+        return Check("Discord", False, "DISCORD_TOKEN was refused", remedy)
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        return Check(
+            "Discord", False, f"not reachable: {type(error).__name__}", "Check this machine's network."
+        )
+
+
+async def _check_database(settings: Settings) -> Check:
+    try:
+        async with open_database(settings.database_url.get_secret_value()):
+            return Check("database", True, "can be written, and its schema is current")
+    except DatabaseUnusable as error:
+        if "already running" in str(error):
+            return Check("database", True, "in use by a running bot")
+        return Check("database", False, str(error), "See above.")
+
+
+async def _check_chat(route: Route[ChatProvider], key: Key) -> Check:
+    name = f"{route.label} {key.variable}".strip()
+    try:
+        async with aclosing(in_time(route, QUESTION, key, CALL_SECONDS)) as events:
+            async for event in events:
+                if isinstance(event, Completion):
+                    used = f"{event.usage.prompt_tokens} + {event.usage.completion_tokens} tokens"
+                    return Check(name, True, f"answered ({used})")
+    except ProviderError as error:
+        return _failure(name, error)
+    return Check(name, False, "ended without an answer", REMEDIES["transient"])
+
+
+async def _check_pictures(route: Route[ImageProvider], key: Key) -> Check:
+    name = f"{route.label} {key.variable}".strip()
+    try:
+        async with asyncio.timeout(route.total_seconds):
+            picture = await route.provider.generate(ImageRequest("a small grey stone", 512, 512, 1), key)
+    except ProviderError as error:
+        return _failure(name, error)
+    except TimeoutError:
+        return Check(name, False, "no answer in time", REMEDIES["transient"])
+    return Check(name, True, f"made a picture of {picture.width} x {picture.height}")
+
+
+def _failure(name: str, error: ProviderError) -> Check:
+    return Check(name, False, f"{error.kind}: {error.detail}", REMEDIES[error.kind])
