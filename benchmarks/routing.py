@@ -1,0 +1,124 @@
+"""The cost of the machinery: an answer of 300 pieces through chain, key pool and ledger, and without them.
+
+The vendor is scripted, sits in a process of its own and sends each piece on its own, as vendors do. Asked
+directly and through the chain in turn, many times; what is compared is the CPU time of this process. Nothing is
+stored and nothing is booked. Beside the share stands what the machinery adds to each piece, which does not
+depend on how dear the rest is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import aiohttp
+from pydantic import SecretStr
+
+from benchmarks.key_policies import NoLedger
+from providers.base import ChatProvider, ChatRequest, Completion, Delta, Key, Message, Rest
+from providers.catalog import Entry
+from providers.chat_completions import ChatCompletions
+from providers.router import ChatRouter
+from providers.transport import Transport
+from providers.walk import Route
+
+PIECES = 300
+PAUSE_SECONDS = 0.0005
+ROUNDS = 40
+WARM_UP = 3
+AIM_PERCENT = 5.0
+
+QUESTION = ChatRequest((Message("system", "Answer briefly."), Message("user", "What is a colloquy?")))
+KEYS = [Key(f"KEY{number}", SecretStr(f"key {number}")) for number in range(1, 7)]
+
+
+async def be_a_vendor() -> None:
+    """In the child: answer as often as it is needed, until the parent closes the line."""
+    from tests.fake_vendors import FakeVendor, Reply, mistral_stream
+
+    stream = mistral_stream(*(f"piece {number} " for number in range(PIECES)))
+    pieces: list[bytes | float] = []
+    for piece in stream.pieces:
+        pieces += [piece, PAUSE_SECONDS]
+    async with FakeVendor() as vendor:
+        vendor.reply(*[Reply(tuple(pieces), headers=stream.headers)] * (ROUNDS + WARM_UP) * 2)
+        print(vendor.url, flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+@asynccontextmanager
+async def open_vendor() -> AsyncIterator[str]:
+    """The child's address."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "benchmarks.routing", "--child"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        yield (await child.stdout.readline()).decode().strip()
+    finally:
+        child.stdin.close()
+        await child.wait()
+
+
+async def cpu_seconds(answer: AsyncGenerator[Delta | Completion | Rest]) -> float:
+    """What it costs this process to take an answer to its end."""
+    began_at = time.process_time()
+    async with aclosing(answer) as events:
+        pieces = [event async for event in events if isinstance(event, Delta)]
+    assert len(pieces) == PIECES
+    return time.process_time() - began_at
+
+
+async def compare() -> dict[str, float]:
+    """The median of both ways, and how far they are apart."""
+    async with open_vendor() as url, aiohttp.ClientSession() as session:
+        entry = Entry(name="scripted", wire="chat-completions", base_url=f"{url}/v1", model="scripted-model")
+        provider: ChatProvider = ChatCompletions(entry, Transport(session))
+        router = ChatRouter([Route(provider, "scripted", KEYS)])
+        ledger = NoLedger()
+        bare: list[float] = []
+        routed: list[float] = []
+        for _ in range(WARM_UP + ROUNDS):
+            bare.append(await cpu_seconds(provider.stream(QUESTION, KEYS[0])))
+            routed.append(await cpu_seconds(router.stream(QUESTION, ledger)))
+    without, through = (statistics.median(seconds[WARM_UP:]) for seconds in (bare, routed))
+    return {
+        "overhead_percent": round(100 * (through / without - 1), 2),
+        "bare_ms": round(1000 * without, 3),
+        "routed_ms": round(1000 * through, 3),
+        "added_us_per_piece": round(1e6 * (through - without) / PIECES, 2),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        asyncio.run(be_a_vendor())
+        return
+    result = asyncio.run(compare())
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    print(f"CPU time of an answer of {PIECES} pieces, median of {ROUNDS}")
+    print(f"{'bare call':24}{result['bare_ms']:8.2f} ms")
+    print(f"{'chain, pool and ledger':24}{result['routed_ms']:8.2f} ms")
+    print(f"{'overhead':24}{result['overhead_percent']:8.1f} %   (aim: under {AIM_PERCENT:.0f} %)")
+    print(f"{'for each piece':24}{result['added_us_per_piece']:8.2f} us")
+
+
+if __name__ == "__main__":
+    main()
