@@ -35,8 +35,8 @@ from providers.chains import (
     warn_of_retired,
 )
 from providers.keys import FindSecrets
+from providers.route import Budget, State
 from providers.router import ChatRouter, ImageRouter
-from providers.walk import Budget, State
 from settings import Settings, SettingsError, Variables
 
 log = logging.getLogger("colloquy")

@@ -34,8 +34,8 @@ from providers.chains import (
     build_image_router,
     warn_of_retired,
 )
+from providers.route import Route
 from providers.router import in_time
-from providers.walk import Route
 from settings import Settings, SettingsError
 
 CALL_SECONDS = 60.0

@@ -12,7 +12,7 @@ from db import ledger
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from db.history import Turn, add_turn
 from providers.base import ProviderError, Usage
-from providers.walk import Target
+from providers.route import Target
 
 log = logging.getLogger(__name__)
 

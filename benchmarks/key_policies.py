@@ -38,8 +38,8 @@ from providers.base import (
     Rest,
     Usage,
 )
+from providers.route import Route, State, Target
 from providers.router import ChatRouter
-from providers.walk import Route, State, Target
 
 Policy = Callable[[Question], Awaitable[None]]
 

@@ -4,7 +4,7 @@ For each way (`benchmarks.key_policies`) and day (`benchmarks.simulated_day`):
 
 - answered: the share of questions answered, of those that could have been. What could have been is counted by
   somebody with the members' patience who knows every limit, outage and revoked key beforehand and never sends
-  a request in vain (`SimulatedDay.possible_answers`). Questions that nobody could have answered count for none.
+  a request in vain (`SimulatedDay.possible_answers`). Questions that nobody could have answered are left out.
 - wasted: requests that a vendor refused, or that failed, for each question answered.
 - waiting: seconds from a question's arrival to the request that answered it; over the answered questions.
 """
@@ -17,11 +17,11 @@ import json
 import logging
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks.key_policies import POLICIES, Policy
-from benchmarks.simulated_day import HOUR, Question, SimulatedDay, VirtualLoop, draw_day
+from benchmarks.simulated_day import Question, SimulatedDay, VirtualLoop, draw_day
 from providers.base import ProviderError
 
 SEEDS = range(1, 7)
@@ -77,13 +77,33 @@ def mean(outcomes: Sequence[Outcome]) -> Outcome:
 
 def main() -> None:
     """Live the days and print what came of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    logging.disable(logging.CRITICAL)
-    for seed in SEEDS:
-        for name in POLICIES:
-            print(seed, name, measure(name, seed))
+    logging.disable(logging.CRITICAL)  # what fails here fails on purpose
+    days = {name: [measure(name, seed) for seed in SEEDS] for name in POLICIES}
+    if arguments.json:
+        print(json.dumps({name: asdict(mean(outcomes)) for name, outcomes in days.items()}))
+        return
+    print(f"Mean of {len(SEEDS)} simulated days (seeds {SEEDS[0]} to {SEEDS[-1]})")
+    print(f"{'':22}{'answered':>10}{'wasted/answer':>15}{'wait p50':>10}{'wait p95':>10}")
+    for name, outcomes in days.items():
+        print_row(name, mean(outcomes))
+    print_row("colloquy, worst day", worst(days["colloquy"]))
+    print("Half of all questions wait for nobody under the last two policies: their p50 is the same, 0.")
+
+
+def worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """The worst of each figure."""
+    shares = min(outcome.answered_share for outcome in outcomes)
+    others = zip(*(list(asdict(outcome).values())[1:] for outcome in outcomes), strict=True)
+    return Outcome(shares, *map(max, others))
+
+
+def print_row(name: str, outcome: Outcome) -> None:
+    """One line of the table."""
+    answered, wasted = f"{outcome.answered_share:.2%}", f"{outcome.wasted_per_answer:.4f}"
+    print(f"{name:22}{answered:>10}{wasted:>15}{outcome.wait_p50_s:>8.2f} s{outcome.wait_p95_s:>8.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The cost of the machinery: an answer of 300 pieces through chain, key pool and ledger, and without them.
 
 The vendor is scripted, sits in a process of its own and sends each piece on its own, as vendors do. Asked
-directly and through the chain in turn, many times; what is compared is the CPU time of this process. Nothing is
-stored and nothing is booked. Beside the share stands what the machinery adds to each piece, which does not
+directly and through the chain in turn, many times; what is compared is the CPU time of this process. Nothing
+is stored or booked. Beside the share stands what the machinery adds to each piece, which does not
 depend on how dear the rest is.
 """
 
@@ -24,13 +24,13 @@ from benchmarks.key_policies import NoLedger
 from providers.base import ChatProvider, ChatRequest, Completion, Delta, Key, Message, Rest
 from providers.catalog import Entry
 from providers.chat_completions import ChatCompletions
+from providers.route import Route
 from providers.router import ChatRouter
 from providers.transport import Transport
-from providers.walk import Route
 
 PIECES = 300
 PAUSE_SECONDS = 0.0005
-ROUNDS = 40
+ROUNDS = 60
 WARM_UP = 3
 AIM_PERCENT = 5.0
 

@@ -22,7 +22,6 @@ REASONS = {
     "retired": "model gone",
     "transient": "not reachable",
 }
-MARKS = {"ready": "ready", "resting": "resting", "spent": "spent", "dead": "dead"}
 
 
 class Status(commands.Cog):
@@ -63,7 +62,7 @@ def _embed(report: StatusReport) -> discord.Embed:
 
 
 def _line(target: TargetStatus) -> str:
-    state = MARKS[target.status]
+    state = target.status
     if target.reason:
         state += f", {REASONS.get(target.reason, target.reason)}"
     if target.until is not None:
@@ -71,7 +70,7 @@ def _line(target: TargetStatus) -> str:
     elif target.status == "dead":
         state += ", until it is changed"
     key = f" `{target.key}`" if target.key else ""
-    counts = f"{target.requests:,} requests, {target.failures:,} refusals"
+    counts = f"requests: {target.requests:,}, refused: {target.failures:,}"
     return f"{discord.utils.escape_markdown(target.label)}{key}: {state} ({counts})"
 
 

@@ -193,7 +193,7 @@ async def end_attempt(connection: AsyncConnection, interaction_id: int, attempt:
         provider=row.provider,
         model=row.model,
         requests=int(ending.state != "unbilled"),
-        failures=int(ending.state == "unbilled"),
+        failures=int(ending.state == "unbilled" and ending.error_class != "not_sent"),
         prompt_tokens=ending.prompt_tokens,
         completion_tokens=ending.completion_tokens,
         estimated_tokens=tokens if ending.state == "estimated" else 0,

@@ -90,7 +90,7 @@ async def count_by_key(connection: AsyncConnection, since: int) -> dict[tuple[st
     refused = func.sum(case((attempts.c.state == "unbilled", 1), else_=0))
     rows = await connection.execute(
         select(attempts.c.provider, attempts.c.key_variable, func.count() - refused, refused)
-        .where(attempts.c.sent_at >= since)
+        .where(attempts.c.sent_at >= since, attempts.c.error_class != "not_sent")
         .group_by(attempts.c.provider, attempts.c.key_variable)
     )
     return {(provider, variable): (int(good), int(bad)) for provider, variable, good, bad in rows}

@@ -59,7 +59,7 @@ async def _compare_ledger_with_rollup(connection: AsyncConnection) -> list[str]:
         select(
             *place,
             func.sum(case((unbilled, 0), else_=1)),
-            func.sum(case((unbilled, 1), else_=0)),
+            func.sum(case((unbilled & (attempts.c.error_class != "not_sent"), 1), else_=0)),
             func.sum(attempts.c.prompt_tokens),
             func.sum(attempts.c.completion_tokens),
             func.sum(case((attempts.c.state == "estimated", tokens), else_=0)),

@@ -117,16 +117,19 @@ class Key:
 
     Keys with the same `account` label share what the vendor allows that account. Left empty, a key is
     taken to be its own account.
+
+    `fingerprint` tells keys apart without telling them: it is kept in the key's place.
     """
 
     variable: str
     value: SecretStr
     account: str = ""
+    fingerprint: str = field(init=False)
 
-    @property
-    def fingerprint(self) -> str:
-        """Tells keys apart without telling them: what is kept and shown in the key's place."""
-        return hashlib.sha256(b"colloquy key " + self.value.get_secret_value().encode()).hexdigest()[:16]
+    def __post_init__(self) -> None:
+        secret = self.value.get_secret_value().encode()
+        fingerprint = hashlib.sha256(b"colloquy key " + secret).hexdigest()[:16]
+        object.__setattr__(self, "fingerprint", fingerprint)  # once: it is asked for at every turn
 
 
 # What providers that need no credential are asked with.

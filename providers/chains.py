@@ -13,10 +13,10 @@ from providers.chat_completions import ChatCompletions
 from providers.images import HuggingFaceInference, OpenAIImages
 from providers.keys import FindSecrets, collect_keys
 from providers.local import LocalModel
+from providers.route import Budget, P, Route, State
 from providers.router import ChatRouter, ImageRouter
 from providers.sketch import Sketch
 from providers.transport import Transport
-from providers.walk import Budget, P, Route, State
 
 # Living vendors only; those that can be had for nothing come first.
 DEFAULT_CHAT_CHAIN = ("mistral", "groq", "openrouter", "openai", "gemini")

@@ -15,7 +15,7 @@ allow it. Keys that share an account, as the host has labelled them, rest togeth
 When its time has come, one request asks whether it is well again; the others wait for what that one learns.
 
 Vendors seldom say how many requests they allow. Where refusals show that an account's last minute was full
-(see `Meter.refused`), the pool keeps to that number by itself, instead of finding out by refusal after refusal.
+(see `providers.meter`), the pool keeps to that number by itself and does not find out by refusals.
 """
 
 from __future__ import annotations
@@ -24,25 +24,18 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
 from providers.base import Key, ProviderError
+from providers.meter import Meter
 
 log = logging.getLogger(__name__)
 
 NEVER = float("inf")
 DAY = 86400.0
-MINUTE = 60.0
-# By how much a vendor's minute may differ from ours: requests travel, and vendors name whole seconds.
-GRACE = 0.5
-ROUNDING = 2.0
-# For how long a limit is believed that refusals have shown: doubled each time it proves true.
-FIRST_BELIEF = 2 * MINUTE
-LONGEST_BELIEF = 60 * MINUTE
 FIRST_REST = 5.0
 LONGEST_REST = 60.0
 # A spent account may be topped up, or its vendor's day may begin elsewhere: it is asked again after this.
@@ -122,75 +115,15 @@ class Ring:
         )
 
 
-@dataclass(slots=True)
-class Meter:
-    """What an account is doing with a model: its running requests, and when the last minute's were sent.
-
-    `limit` is how many a minute its vendor seems to allow; 0: nothing is known. It is believed for a while
-    only, as the vendor may just have been busy; after that one request a second may try for more.
-    """
-
-    running: int = 0
-    last_used: float = 0.0
-    sent: deque[float] = field(default_factory=deque)  # without those that were refused
-    limit: int = 0
-    believed_until: float = 0.0
-    proofs: int = 0
-
-    def free_at(self, allowed: int | None, now: float) -> float:
-        """When the minute has room, by what the host says is allowed and by what refusals have shown."""
-        while self.sent and self.sent[0] <= now - MINUTE - GRACE:
-            self.sent.popleft()
-        times = [now]
-        if allowed is not None and len(self.sent) >= allowed:
-            times.append(self.sent[-allowed] + MINUTE)
-        if self.limit and len(self.sent) >= self.limit:
-            times.append(self.last_used + 1.0)
-            if now < self.believed_until:
-                times.append(self.sent[-self.limit] + MINUTE + GRACE)
-        return max(times)
-
-    def refused(self, sent_at: float, retry_after: float | None, now: float) -> bool:
-        """A request was one too many. Was it because the minute was full?
-
-        It was if the vendor asks to wait for just as long as the oldest request needs to leave the minute; or,
-        if it names no time, when it has refused at that number before. One request alone shows nothing.
-        """
-        if sent_at in self.sent:
-            self.sent.remove(sent_at)
-        before = [at for at in self.sent if sent_at - MINUTE - GRACE < at <= sent_at]
-        if retry_after is None:
-            fits = 0 < self.limit <= len(before)
-        else:
-            fits = bool(before) and abs(before[0] + MINUTE - now - retry_after) <= ROUNDING
-        if not self.limit or len(before) < self.limit:
-            self.limit, self.believed_until, self.proofs = len(before), 0.0, 0
-        if fits and self.limit > 1 and now >= self.believed_until:
-            self.believed_until = now + min(LONGEST_BELIEF, FIRST_BELIEF * 2**self.proofs)
-            self.proofs += 1
-        return now < self.believed_until
-
-    def served(self, sent_at: float) -> None:
-        """A request was answered; a limit that would have forbidden it is none."""
-        if self.limit and sum(sent_at - MINUTE < at <= sent_at for at in self.sent) > self.limit:
-            self.limit, self.believed_until, self.proofs = 0, 0.0, 0
-
-
 class KeyPool:
     """Hands out keys, least recently used first, and remembers what became of them.
 
-    Times are seconds since 1970, from `clock`. `on_change` hears of every health that changes its status.
+    Times are seconds since 1970, from `clock`.
     """
 
-    def __init__(
-        self,
-        store: HealthStore | None = None,
-        clock: Callable[[], float] = time.time,
-        on_change: Callable[[Holder, Health], None] = lambda _holder, _health: None,
-    ) -> None:
+    def __init__(self, store: HealthStore | None = None, clock: Callable[[], float] = time.time) -> None:
         self._store = store or NoStore()
         self._clock = clock
-        self._on_change = on_change
         self._healths: dict[Holder, Health] = {}
         self._meters: dict[Holder, Meter] = {}
         self._probed: set[Holder] = set()
@@ -271,11 +204,8 @@ class KeyPool:
         return self._meters.setdefault(ring.account(key), Meter())
 
     def _set(self, holder: Holder, health: Health) -> None:
-        before = self.health(holder)
         self._healths[holder] = health
         self._unsaved[holder] = health
-        if health.status is not before.status:
-            self._on_change(holder, health)
 
     def _lengthen(self, holder: Holder, health: Health) -> None:
         # Several requests may have been on their way: the longest rest that any was told counts.

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Generic, Self
+from typing import Generic
 
 from providers.base import (
     ChatProvider,
@@ -27,8 +27,10 @@ from providers.base import (
     estimate_prompt,
     estimate_tokens,
 )
+from providers.deadline import Deadline
 from providers.pool import Health, Status
-from providers.walk import Budget, Ledger, NotSent, P, Route, State, Walk
+from providers.route import Budget, Ledger, P, Route, State
+from providers.walk import NotSent, Walk
 
 log = logging.getLogger(__name__)
 
@@ -175,60 +177,6 @@ class ImageRouter(Router[ImageProvider]):
                     await walk.failed(route, lease, error)
 
 
-class Deadline:
-    """Ends waits that take too long, with TimeoutError as asyncio.timeout does.
-
-    An answer is waited for hundreds of times, once for each piece. One timer serves all its waits, and is set
-    anew only when it goes off; a timeout for each would cost several times as much.
-    """
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
-        self._waiting: asyncio.Task[object] | None = None
-        self._cancelled_before = 0
-        self._missed: asyncio.Task[object] | None = None
-
-    def begin(self, due: float) -> None:
-        """From here the running task waits, until this time of the loop at most."""
-        self._due = due
-        self._waiting = task = asyncio.current_task()
-        assert task is not None
-        self._cancelled_before = task.cancelling()
-        if self._timer is None:
-            self._timer = self._loop.call_at(due, self._go_off)
-        elif self._timer.when() > due:
-            self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._go_off)
-
-    def end(self) -> None:
-        """The wait is over."""
-        self._waiting = None
-
-    def _go_off(self) -> None:
-        self._timer = None
-        if self._waiting is None:
-            return
-        if self._loop.time() < self._due:
-            self._timer = self._loop.call_at(self._due, self._go_off)
-        else:
-            self._missed = self._waiting
-            self._waiting.cancel()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
-        self._waiting = None
-        if self._timer is not None:
-            self._timer.cancel()
-        # Whoever else has cancelled the task meanwhile is to have it so.
-        if self._missed is not None and self._missed.uncancel() <= self._cancelled_before:
-            if kind is asyncio.CancelledError:
-                raise TimeoutError
-
-
 async def in_time(
     route: Route[ChatProvider], request: ChatRequest, key: Key, patience: float
 ) -> AsyncGenerator[Delta | Completion | Rest]:
@@ -236,17 +184,14 @@ async def in_time(
 
     `patience` is for the first text, in seconds; then the route's idle time, and its total time, count.
     """
-    clock = asyncio.get_running_loop().time
-    ends_at = clock() + route.total_seconds
-    idle_seconds = route.idle_seconds
     try:
-        with Deadline() as deadline:
+        with Deadline(route.total_seconds) as deadline:
             async with aclosing(route.provider.stream(request, key)) as events:
-                deadline.begin(min(clock() + min(patience, route.first_text_seconds), ends_at))
+                deadline.begin(min(patience, route.first_text_seconds))
                 async for event in events:
                     deadline.end()
                     yield event
-                    deadline.begin(min(clock() + idle_seconds, ends_at))
+                    deadline.begin(route.idle_seconds)
     except Exception as reason:
         raise as_provider_error(reason) from None
 

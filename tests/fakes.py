@@ -22,7 +22,7 @@ from providers.base import (
     Usage,
 )
 from providers.pictures import encode_png
-from providers.walk import Route, Target
+from providers.route import Route, Target
 
 Step = str | float | BaseException | Completion
 

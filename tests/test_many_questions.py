@@ -19,7 +19,8 @@ from providers.breaker import BreakerTimes
 from providers.catalog import load_catalog
 from providers.chains import build_chat_router
 from providers.router import ImageRouter
-from providers.walk import Budget, NoneAnswered, State
+from providers.route import Budget, State
+from providers.walk import NoneAnswered
 from tests.limited_vendor import Account, LimitedVendor, Watch
 from tests.living_bot import rows
 
@@ -76,7 +77,7 @@ async def open_scene(
 def limit_three_keys(vendor: LimitedVendor, *seconds: float) -> None:
     """Three of the six keys are told to rest, each after some requests and for a time of its own."""
     for number, rest_seconds in enumerate(seconds, 1):
-        vendor.accounts[KEYS[f"OPENAI_API_KEY{number}"]] = Account(2 + 3 * number, rest_seconds)
+        vendor.accounts[KEYS[f"OPENAI_API_KEY{number}"]] = Account(2 * number, rest_seconds)
 
 
 def check_ends(ends: list[Answer | Refusal]) -> None:

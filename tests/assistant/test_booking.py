@@ -12,7 +12,7 @@ from assistant.values import Limits
 from db.engine import Database
 from db.history import Turn
 from providers.base import RateLimited, Usage
-from providers.walk import Target
+from providers.route import Target
 from tests.assistant.faults import allow, locked, refuse, sqlite_only
 from tests.assistant.scene import Scene, origin
 from tests.fakes import key

@@ -19,8 +19,8 @@ from providers.base import (
     RateLimited,
 )
 from providers.pool import DAY, NEVER, Health, Holder, KeyPool, Ring, Status
+from providers.route import State
 from providers.router import ChatRouter, ImageRouter
-from providers.walk import State
 from tests.assistant.scene import Scene
 from tests.fakes import ScriptedChat, answer, chat_route, key
 from tests.providers.clock import Clock

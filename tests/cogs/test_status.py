@@ -58,10 +58,10 @@ async def test_the_owner_sees_every_key_with_its_state_and_todays_counts(open_wo
     times = [int(match[1]) for line in chat if (match := re.search(r"<t:(\d+):R>", line))]
     assert [re.sub(r"<t:\d+:R>", "TIME", line) for line in chat] == [
         "Next: scripted",
-        "scripted `CHAT_KEY1`: dead, refused, until it is changed (0 requests, 1 refusals)",
-        "scripted `CHAT_KEY2`: spent, used up, again TIME (0 requests, 1 refusals)",
-        "scripted `CHAT_KEY3`: resting, too many requests, again TIME (0 requests, 1 refusals)",
-        "scripted `CHAT_KEY4`: ready (2 requests, 0 refusals)",
+        "scripted `CHAT_KEY1`: dead, refused, until it is changed (requests: 0, refused: 1)",
+        "scripted `CHAT_KEY2`: spent, used up, again TIME (requests: 0, refused: 1)",
+        "scripted `CHAT_KEY3`: resting, too many requests, again TIME (requests: 0, refused: 1)",
+        "scripted `CHAT_KEY4`: ready (requests: 2, refused: 0)",
     ]
     assert times == [pytest.approx(began + 7200, abs=30), pytest.approx(began + 600, abs=30)]
     pictures = fields["Pictures"].split("\n")
@@ -102,7 +102,7 @@ async def test_a_provider_without_a_key_has_none_to_show(open_world: OpenWorld) 
     world = await open_world()
     assert (await ask_as_owner(world))[
         "Answers"
-    ] == "Next: scripted\nscripted: ready (0 requests, 0 refusals)"
+    ] == "Next: scripted\nscripted: ready (requests: 0, refused: 0)"
 
 
 async def test_more_keys_than_a_message_holds_are_cut_and_marked(open_world: OpenWorld) -> None:

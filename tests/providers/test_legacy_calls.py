@@ -12,8 +12,9 @@ from PIL import Image
 from providers.base import Completion, ImageRequest, KeyRejected, ModelRetired, Usage
 from providers.catalog import load_catalog
 from providers.chains import build_chat_router, build_image_router
+from providers.route import Budget
 from providers.router import ChatRouter, ImageRouter
-from providers.walk import Budget, NoneAnswered, NothingConfigured
+from providers.walk import NoneAnswered, NothingConfigured
 from tests.fake_vendors import FakeVendor, chat_answer, json_reply, raw, usage
 from tests.fakes import RecordedLedger, small_png
 from tests.providers.helpers import QUESTION, QUESTION_AS_JSON, collect, secrets

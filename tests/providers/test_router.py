@@ -26,8 +26,8 @@ from providers.base import (
     Usage,
     estimate_prompt,
 )
+from providers.route import Target
 from providers.router import ChatRouter, ImageRouter
-from providers.walk import Target
 from tests.fakes import (
     RecordedLedger,
     ScriptedChat,

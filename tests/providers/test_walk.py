@@ -24,8 +24,9 @@ from providers.base import (
     Unavailable,
 )
 from providers.breaker import BreakerTimes
+from providers.route import State
 from providers.router import ChatRouter, ImageRouter, NoSuchModel, shorten
-from providers.walk import NoneAnswered, State
+from providers.walk import NoneAnswered
 from tests.fakes import RecordedLedger, ScriptedChat, chat_route, key
 from tests.providers.helpers import QUESTION, collect
 from tests.providers.walking import answered, failing, refused

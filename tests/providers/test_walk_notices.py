@@ -20,8 +20,9 @@ from providers.base import (
 )
 from providers.breaker import BreakerTimes
 from providers.pool import DAY, NEVER
+from providers.route import Budget, State
 from providers.router import ChatRouter, ImageRouter
-from providers.walk import Budget, State, in_words
+from providers.walk import in_words
 from tests.fakes import (
     RecordedLedger,
     ScriptedChat,

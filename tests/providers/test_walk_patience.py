@@ -16,8 +16,9 @@ from providers.base import (
     Usage,
 )
 from providers.breaker import BreakerTimes
+from providers.route import Budget, State, Target
 from providers.router import ChatRouter
-from providers.walk import Budget, NoneAnswered, State, Target
+from providers.walk import NoneAnswered
 from tests.fakes import RecordedLedger, ScriptedChat, Step, answer, chat_route, key
 from tests.providers.helpers import QUESTION, collect, take_error
 from tests.providers.walking import answered, failing, refused

@@ -1,0 +1,96 @@
+"""What a chain is made of: routes to providers, the ledger of attempts, and what all questions know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar
+
+from providers.base import NO_KEY, ChatProvider, ImageProvider, Key, ProviderError, Usage
+from providers.breaker import Breaker, BreakerTimes
+from providers.notices import Notices
+from providers.pool import HealthStore, KeyPool, Ring
+
+P = TypeVar("P", ChatProvider, ImageProvider)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one attempt is made on: provider, model and key."""
+
+    provider: str
+    model: str
+    key: Key
+
+
+class Ledger(Protocol):
+    """Where the router books its attempts; the caller ends the one that answered, with its own rows."""
+
+    async def begin(self, target: Target, reserved: Usage) -> None:
+        """Commit an open attempt before its request leaves; `reserved` is the most it may use."""
+        ...
+
+    async def fail(self, error: ProviderError, usage: Usage | None) -> None:
+        """End the open attempt. `usage` is an estimate of what it may have cost; None: nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Route(Generic[P]):
+    """One provider of a chain, with its keys, its times in seconds, and what it allows each account."""
+
+    provider: P
+    label: str
+    keys: Sequence[Key] = (NO_KEY,)
+    first_text_seconds: float = 60
+    idle_seconds: float = 30
+    total_seconds: float = 600
+    max_tokens: int = 1024
+    max_concurrency: int | None = None
+    requests_per_minute: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self.provider.name
+
+    @cached_property
+    def ring(self) -> Ring:
+        """The keys as the pool knows them."""
+        return Ring(self.name, self.provider.model, self.keys, self.max_concurrency, self.requests_per_minute)
+
+    def target(self, key: Key) -> Target:
+        """What an attempt with `key` is made on."""
+        return Target(self.name, self.provider.model, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one question may spend: requests to vendors, and seconds of waiting for a key to be free."""
+
+    requests: int = 8
+    patience_seconds: float = 20.0
+
+
+class State:
+    """What all questions know of the providers: the key pool, a breaker each, and what the host was told."""
+
+    def __init__(
+        self,
+        store: HealthStore | None = None,
+        clock: Callable[[], float] = time.time,
+        breaker_times: BreakerTimes | None = None,
+    ) -> None:
+        self.clock = clock
+        self.pool = KeyPool(store, clock)
+        self.notices = Notices()
+        self._breaker_times = breaker_times or BreakerTimes()
+        self._breakers: dict[str, Breaker] = {}
+
+    def breaker(self, provider: str) -> Breaker:
+        """The breaker of a provider."""
+        if provider not in self._breakers:
+            self._breakers[provider] = Breaker(self._breaker_times, self.clock)
+        return self._breakers[provider]
