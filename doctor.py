@@ -35,7 +35,6 @@ from providers.chains import (
     warn_of_retired,
 )
 from providers.route import Route
-from providers.router import in_time
 from settings import Settings, SettingsError
 
 CALL_SECONDS = 60.0
@@ -158,13 +157,15 @@ async def _check_database(settings: Settings) -> Check:
 async def _check_chat(route: Route[ChatProvider], key: Key) -> Check:
     name = f"{route.label} {key.variable}".strip()
     try:
-        async with aclosing(in_time(route, QUESTION, key, CALL_SECONDS)) as events:
+        async with asyncio.timeout(CALL_SECONDS), aclosing(route.provider.stream(QUESTION, key)) as events:
             async for event in events:
                 if isinstance(event, Completion):
                     used = f"{event.usage.prompt_tokens} + {event.usage.completion_tokens} tokens"
                     return Check(name, True, f"answered ({used})")
     except ProviderError as error:
         return _failure(name, error)
+    except TimeoutError:
+        return Check(name, False, "no answer in time", REMEDIES["transient"])
     return Check(name, False, "ended without an answer", REMEDIES["transient"])
 
 

@@ -21,7 +21,6 @@ from providers.base import (
     Picture,
     PromptTooLong,
     ProviderError,
-    Rest,
     Unavailable,
     Usage,
     estimate_prompt,
@@ -119,22 +118,29 @@ class ChatRouter(Router[ChatProvider]):
                 parts: list[str] = []
                 ended = False
                 try:
-                    async with aclosing(in_time(route, request, lease.key, walk.patience(route))) as events:
-                        async for event in events:
-                            if isinstance(event, Rest):
-                                lease.rest(event.seconds)
-                                continue
-                            if not parts:
-                                walk.confirm(route, lease)
-                            if isinstance(event, Delta):
-                                parts.append(event.text)
-                            else:
-                                ended = True
-                            yield event
+                    # For the first text the walk's patience, then the route's idle time; in all, its total.
+                    with Deadline(route.total_seconds) as deadline:
+                        async with aclosing(route.provider.stream(request, lease.key)) as events:
+                            deadline.begin(min(walk.patience(route), route.first_text_seconds))
+                            async for event in events:
+                                deadline.end()
+                                if isinstance(event, Delta):
+                                    if not parts:
+                                        walk.confirm(route, lease)
+                                    parts.append(event.text)
+                                    yield event
+                                elif isinstance(event, Completion):
+                                    walk.confirm(route, lease)
+                                    ended = True
+                                    yield event
+                                else:
+                                    lease.rest(event.seconds)
+                                deadline.begin(route.idle_seconds)
                     if not ended:
                         raise Unavailable("the answer had no end", maybe_billed=True)
                     return
-                except ProviderError as error:
+                except Exception as reason:
+                    error = as_provider_error(reason)
                     spent = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
                     if parts:
                         walk.broke_off(route, error)
@@ -175,25 +181,6 @@ class ImageRouter(Router[ImageProvider]):
                     lease.fail(error)
                     await ledger.fail(error, one_picture if error.maybe_billed else None)
                     await walk.failed(route, lease, error)
-
-
-async def in_time(
-    route: Route[ChatProvider], request: ChatRequest, key: Key, patience: float
-) -> AsyncGenerator[Delta | Completion | Rest]:
-    """The provider's answer, held to its deadlines; whatever goes wrong is a ProviderError.
-
-    `patience` is for the first text, in seconds; then the route's idle time, and its total time, count.
-    """
-    try:
-        with Deadline(route.total_seconds) as deadline:
-            async with aclosing(route.provider.stream(request, key)) as events:
-                deadline.begin(min(patience, route.first_text_seconds))
-                async for event in events:
-                    deadline.end()
-                    yield event
-                    deadline.begin(route.idle_seconds)
-    except Exception as reason:
-        raise as_provider_error(reason) from None
 
 
 def shorten(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -18,8 +18,8 @@ from db.verify import find_discrepancies
 from providers.breaker import BreakerTimes
 from providers.catalog import load_catalog
 from providers.chains import build_chat_router
-from providers.router import ImageRouter
 from providers.route import Budget, State
+from providers.router import ImageRouter
 from providers.walk import NoneAnswered
 from tests.limited_vendor import Account, LimitedVendor, Watch
 from tests.living_bot import rows
