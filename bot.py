@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -61,16 +61,30 @@ class Tree(app_commands.CommandTree[Any]):
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Note the task that answers this interaction; everyone may go on."""
+        self._note_running()
+        return True
+
+    def _note_running(self) -> None:
         if task := asyncio.current_task():
             self.running.add(task)
             task.add_done_callback(self.running.discard)
-        return True
+
+    async def answer_press(self, interaction: discord.Interaction[Any], work: Awaitable[None]) -> None:
+        """Do what a button asks for, with the care that commands get: discord.py only logs its errors."""
+        self._note_running()
+        try:
+            await work
+        except Exception as error:
+            await self._answer_error(interaction, error)
 
     async def on_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /
     ) -> None:
         """Tell the member what is wrong in one sentence, and the host in the log."""
         cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        await self._answer_error(interaction, cause)
+
+    async def _answer_error(self, interaction: discord.Interaction[Any], cause: Exception) -> None:
         if isinstance(cause, discord.HTTPException) and not interaction.response.is_done():
             # The deferral came too late (10062), or another process answered first (40060). Nobody was
             # asked and nothing booked; there is no one left to tell.
@@ -80,8 +94,8 @@ class Tree(app_commands.CommandTree[Any]):
             return
         sentence = _sentence_for(cause)
         if sentence is SORRY:
-            name = interaction.command.qualified_name if interaction.command else "?"
-            log.error("the command %s failed (interaction %d)", name, interaction.id, exc_info=cause)
+            name = f"command {interaction.command.qualified_name}" if interaction.command else "button"
+            log.error("the %s failed (interaction %d)", name, interaction.id, exc_info=cause)
         try:
             if interaction.response.is_done():
                 await interaction.edit_original_response(content=sentence)

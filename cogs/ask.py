@@ -71,8 +71,11 @@ class TryAgain(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> Any:
         """Ask the same question once more; whoever presses is the one who asks."""
-        await interaction.response.defer(thinking=True)
         bot: Colloquy = interaction.client
+        await bot.tree.answer_press(interaction, self._ask_again(interaction, bot))
+
+    async def _ask_again(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
+        await interaction.response.defer(thinking=True)
         prompt = await bot.assistant.question_of(self._turn_id, interaction.channel_id or 0)
         if prompt is None:
             await interaction.edit_original_response(content=FORGOTTEN)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from itertools import pairwise
 
 import pytest
 from PIL import Image
 
+from bot import SORRY
 from db.engine import open_database
 from db.verify import find_discrepancies
 from tests.fake_discord import FakeDiscord
@@ -250,3 +253,23 @@ async def test_an_answer_that_breaks_off_can_be_tried_again_after_a_restart(
     async with open_database(database_url) as database:
         attempts = await rows(database, "attempts")
     assert [attempt["state"] for attempt in attempts] == ["estimated", "settled"]
+
+
+async def test_a_button_that_fails_leaves_the_member_with_a_sentence(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """A fault behind a button is told like one behind a command, and not as endless thinking."""
+    whole = openai_stream("Once upon ", "a time.")
+    vendor.reply(broken(whole, after=whole.body.index(b"a time") - 40))
+    async with living_bot(fake, database_url, vendor.url) as bot:
+        first = await fake.slash("ask", {"prompt": "Tell me a tale."})
+        await until_done(bot, first)
+        assert first.original is not None
+        custom_id = first.original.latest.components[0]["components"][0]["custom_id"]
+        path = database_url.removeprefix("sqlite+aiosqlite:///")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("ALTER TABLE history RENAME TO stolen")
+        second = await fake.component(first.original, custom_id)
+        await second.until(lambda it: answered(it, SORRY))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("ALTER TABLE stolen RENAME TO history")
