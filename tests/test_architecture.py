@@ -25,8 +25,8 @@ ROOMS = {
 # For each room: which of our rooms it may import at run time, and which outside packages.
 # "*" stands for anything.
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
-    "cogs": ({"assistant"}, {"discord"}),
-    "assistant": ({"providers", "db"}, set()),
+    "cogs": ({"assistant"}, {"discord", "regex"}),
+    "assistant": ({"providers", "db"}, {"PIL", "pypdf"}),
     "providers": (set(), {"aiohttp", "PIL", "pydantic", "yarl", "xllamacpp"}),
     "db": (set(), {"sqlalchemy", "alembic"}),
     "settings": (set(), {"dotenv", "pydantic", "pydantic_settings"}),
