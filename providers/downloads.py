@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -21,11 +22,12 @@ HOLD_IPV4 = tuple(ipaddress.IPv6Network(network) for network in ("::ffff:0:0/96"
 class PublicResolver(AbstractResolver):
     """Resolves names to public addresses only, at the moment of connecting.
 
-    Checked here and not on the URL, so that a name whose address changes in between gains nothing.
+    Checked here and not on the URL, so that a name whose address changes in between gains nothing: what is
+    returned is what is connected to. `resolver` is whom it asks.
     """
 
-    def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
+    def __init__(self, resolver: AbstractResolver | None = None) -> None:
+        self._resolver = resolver or ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -55,28 +57,40 @@ def is_public(host: str) -> bool:
     return address.is_global and not address.is_multicast
 
 
-async def download_picture(url: str, base_url: str) -> bytes:
+async def download_picture(
+    url: str, base_url: str, hosts: Sequence[str] = (), resolver: AbstractResolver | None = None
+) -> bytes:
     """Fetch the picture at `url`, an address that the vendor at `base_url` answered with.
 
-    Taken are https addresses of public hosts, and addresses of the vendor's own host, which may be a
-    server at home. No redirects, no credentials, 25 MiB and 20 s at most. Raises Unavailable.
+    Taken are addresses of the vendor's own host, which may be a server at home, and https addresses of
+    `hosts` and of hosts below them, as long as they are public. No redirects, no credentials, 25 MiB and 20 s
+    at most. Raises UnusablePicture. `resolver` is who is asked for the address of a name.
     """
     base = URL(base_url)
     try:
         target = base.join(URL(url))
     except ValueError:
         raise broken_picture("the vendor answered with an address that cannot be read") from None
-    own_host = target.origin() == base.origin() if target.absolute and target.host else False
+    host = target.host or ""
+    own_host = target.absolute and bool(host) and target.origin() == base.origin()
     if not own_host:
-        literal = target.host or ""
-        is_address = literal.replace(".", "").isdigit() or ":" in literal
-        if target.scheme != "https" or target.user or (is_address and not is_public(literal)):
-            raise broken_picture("the vendor answered with an address that is not safe to fetch")
-    connector = aiohttp.TCPConnector() if own_host else aiohttp.TCPConnector(resolver=PublicResolver())
+        known = any(host == name or host.endswith(f".{name}") for name in hosts)
+        if target.scheme != "https" or target.user or not known or _is_literal(host):
+            raise broken_picture(
+                f"the vendor answered with an address that is not safe to fetch: {host[:80]!a}"
+            )
+    connector = aiohttp.TCPConnector(resolver=None if own_host else PublicResolver(resolver))
     timeout = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS)
     try:
         async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,
+            # Compressed replies are not unpacked: a picture hardly shrinks, but a bomb does.
+            aiohttp.ClientSession(
+                connector=connector,
+                timeout=timeout,
+                trust_env=False,
+                auto_decompress=False,
+                headers={"Accept-Encoding": "identity"},
+            ) as session,
             session.get(target, allow_redirects=False) as response,
         ):
             if response.status != 200:
@@ -89,3 +103,8 @@ async def download_picture(url: str, base_url: str) -> bytes:
             return bytes(data)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise broken_picture(f"the picture could not be fetched: {type(error).__name__}") from None
+
+
+def _is_literal(host: str) -> bool:
+    """Whether `host` is an address and not a name: nobody would resolve it, and so nobody check it."""
+    return ":" in host or host.replace(".", "").isdigit()

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from providers.sketch.drawing import FEATURES, LANDS, SUBJECTS, TIMES, draw, label
+from providers.sketch.drawing import draw, label
 from providers.sketch.figures import DRAWINGS, FIGURES, PAINTS
+from providers.sketch.plan import FEATURES, LANDS, SUBJECTS, TIMES
 from providers.sketch.scenes import LANDS as LAND_COLOURS
 from providers.sketch.scenes import LIGHTS
 
