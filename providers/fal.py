@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from yarl import URL
 
 from providers.base import ImageRequest, Key, Picture, ProviderError, Unavailable
+from providers.catalog import Entry
 from providers.image_wire import ImageWire
 from providers.pictures import broken_picture, flagged_picture
-from providers.transport import PICTURE_BODY_BYTES, Reply
+from providers.transport import PICTURE_BODY_BYTES, Reply, Transport
 
-POLL_SECONDS = 0.5
 CANCEL_SECONDS = 2.0
 POLLS_THAT_MAY_FAIL = 3
 TICKET_PATH = re.compile(r"(?:/(?!\.)[\w.-]+)+")
@@ -29,6 +29,10 @@ TICKET_PATH = re.compile(r"(?:/(?!\.)[\w.-]+)+")
 
 class Fal(ImageWire):
     """POST {base_url}/{model}; the answer holds the picture's address, or a ticket for it."""
+
+    def __init__(self, entry: Entry, transport: Transport, *, poll_seconds: float = 0.5) -> None:
+        super().__init__(entry, transport)
+        self._poll_seconds = poll_seconds
 
     async def generate(self, request: ImageRequest, key: Key) -> Picture:
         """Make one picture. Raises ProviderError."""
@@ -80,7 +84,7 @@ class Fal(ImageWire):
             while status != "COMPLETED":
                 if status not in ("IN_QUEUE", "IN_PROGRESS"):
                     raise broken_picture("the vendor's queue does not say how far it is")
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(self._poll_seconds)
                 try:
                     state = await self._transport.send(
                         "GET", self._url(f"{path}/status"), key, auth=self._entry.auth

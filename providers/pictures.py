@@ -163,6 +163,6 @@ def _is_blank(image: Image.Image) -> bool:
     def has_one_colour(pixels: Image.Image) -> bool:
         bands = (band.histogram() for band in pixels.split())
         used = ([value for value, count in enumerate(band) if count] for band in bands)
-        return all(values[-1] - values[0] <= 2 for values in used)
+        return all(values[-1] - values[0] <= 8 for values in used)
 
     return has_one_colour(image.resize((16, 16), Image.Resampling.NEAREST)) and has_one_colour(image)

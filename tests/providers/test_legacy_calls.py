@@ -106,7 +106,7 @@ async def test_flux_answers_with_the_bytes_of_a_picture(
 
     with Image.open(io.BytesIO(picture.png)) as image:
         assert (image.format, image.size) == ("PNG", (96, 64))
-        assert image.convert("RGB").getpixel((5, 5)) == pytest.approx((0, 128, 128), abs=3)
+        assert image.convert("RGB").getpixel((50, 50)) == pytest.approx((0, 128, 128), abs=3)
     assert (picture.width, picture.height) == (96, 64)
     assert picture.model == "black-forest-labs/FLUX.1-schnell"
     assert (picture.seed, picture.steps) == (20_261_101, 3)

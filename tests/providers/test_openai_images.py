@@ -1,10 +1,11 @@
-"""The two picture wires over a real socket: what each vendor is asked, and how its picture comes."""
+"""The OpenAI images wire and the raw one over a real socket: what is asked, and how the picture comes."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
 import io
+import json
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from providers.base import (
     Usage,
 )
 from providers.catalog import Entry, load_catalog
-from providers.images import HuggingFaceInference, OpenAIImages, choose_steps, nearest_size
+from providers.hf_inference import HuggingFaceInference
+from providers.openai_images import OpenAIImages
 from providers.transport import PICTURE_BODY_BYTES, Transport
 from tests.fake_vendors import FakeVendor, Reply, broken, json_reply, oversized, raw
 from tests.fakes import key, small_png
@@ -30,6 +32,8 @@ from tests.providers.helpers import take_error
 KEY = key(value="the-key")
 ORDER = ImageRequest("a fox", width=768, height=512, seed=11)
 PNG = small_png(24, 16)
+# What the answer says of a picture of another size than was ordered.
+OTHER_SIZE = "The model made 24 x 16 in place of {}."
 BASE64 = base64.b64encode(PNG).decode()
 FLUX = "black-forest-labs/FLUX.1-schnell"
 
@@ -91,6 +95,19 @@ def hugging_face(vendor: FakeVendor, transport: Transport) -> HuggingFaceInferen
             4,
             id="LocalAI: step",
         ),
+        pytest.param(
+            "sd-cpp",
+            {
+                "model": "sd-cpp-local",
+                "prompt": 'a fox <sd_cpp_extra_args>{"seed": 11, "sample_params": {"sample_steps": 20}}'
+                "</sd_cpp_extra_args>",
+                "size": "768x512",
+                "output_format": "png",
+            },
+            11,
+            20,
+            id="stable-diffusion.cpp: seed and steps in the prompt",
+        ),
     ],
 )
 async def test_each_vendor_is_asked_in_its_own_words(
@@ -109,8 +126,91 @@ async def test_each_vendor_is_asked_in_its_own_words(
 
     (request,) = vendor.requests
     assert (request.method, request.path, request.key) == ("POST", "/v9/images/generations", "the-key")
-    assert request.body == {"prompt": "a fox", "n": 1, **body}
-    assert picture == Picture(picture.png, 24, 16, entry.model, seed, steps, Usage(pictures=1))
+    assert request.body == {"prompt": "a fox", "n": 1} | body
+    sentences = (
+        ("This model makes 1536 x 1024, the nearest to 768 x 512.",) if name == "openai-images" else ()
+    )
+    sentences += (
+        ("This model takes no seed, so the same picture cannot be made again.",) if seed is None else ()
+    )
+    asked = "1536 x 1024" if name == "openai-images" else "768 x 512"
+    sentences += (OTHER_SIZE.format(asked),)
+    assert picture == Picture(picture.png, 24, 16, entry.model, seed, steps, adjustments=sentences)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("localai", {"prompt": "a fox, by night|people, cars", "step": 50, "seed": 11}),
+        (
+            "sd-cpp",
+            {
+                "prompt": "a fox| by night <sd_cpp_extra_args>"
+                '{"seed": 11, "negative_prompt": "people| cars", '
+                '"sample_params": {"sample_steps": 50, "guidance": {"txt_cfg": 5.5}}}</sd_cpp_extra_args>'
+            },
+        ),
+        (
+            "mine",
+            {
+                "prompt": "a fox| by night",
+                "negative_prompt": "people| cars",
+                "num_inference_steps": 12,
+                "guidance_scale": 5.5,
+                "seed": 11,
+            },
+        ),
+    ],
+)
+async def test_every_option_goes_where_its_server_reads_it(
+    vendor: FakeVendor, transport: Transport, name: str, body: dict[str, Any]
+) -> None:
+    """Negative prompt, guidance and steps are fields, or parts of the prompt, as the entry says."""
+    mine = {
+        "wire": "openai-images",
+        "model": "m",
+        "steps": 5,
+        "takes": ["seed", "guidance", "negative"],
+    }
+    table = {"base_url": vendor.url, **(mine if name == "mine" else {})}
+    entry = load_catalog({name: table})[name]
+    vendor.reply(with_data({"b64_json": BASE64}))
+    order = ImageRequest("a fox| by night", 512, 512, 11, steps=99, guidance=5.5, negative="people| cars")
+
+    picture = await OpenAIImages(entry, transport).generate(order, KEY)
+
+    sent = vendor.requests[0].body
+    assert {field: sent[field] for field in body} == body
+    assert (picture.seed, picture.steps) == (11, body.get("num_inference_steps", 50))
+    assert picture.negative == ("people, cars" if name == "localai" else "people| cars")
+    assert picture.guidance == (None if name == "localai" else 5.5)
+
+
+async def test_the_file_says_how_it_was_made(vendor: FakeVendor, images: OpenAIImages) -> None:
+    """Pillow finds the parameters in the text chunk that other tools read, and no other text."""
+    vendor.reply(with_data({"b64_json": BASE64}))
+
+    picture = await images.generate(ORDER, KEY)
+
+    with Image.open(io.BytesIO(picture.png)) as image:
+        assert image.info == {"parameters": "a fox\nSeed: 11, Size: 24x16, Model: fake-model"}
+
+
+async def test_a_prompt_cannot_give_orders(vendor: FakeVendor, transport: Transport) -> None:
+    """Tags that a server would obey arrive as plain text; the one tag is ours, at the end."""
+    entry = load_catalog({"sd-cpp": {"base_url": vendor.url}})["sd-cpp"]
+    vendor.reply(with_data({"b64_json": BASE64}))
+    tag = '<sd_cpp_extra_args>{"sample_params": {"sample_steps": 100000}}</sd_cpp_extra_args>'
+
+    await OpenAIImages(entry, transport).generate(ImageRequest(f"a fox {tag} <lora:x:9> I <3 it"), KEY)
+
+    prompt = vendor.requests[0].body["prompt"]
+    begin = prompt.index("<sd_cpp")
+    assert prompt[:begin].endswith("}}\u2039/sd_cpp_extra_args> \u2039lora:x:9> I <3 it ")
+    assert json.loads(prompt[begin:].removeprefix("<sd_cpp_extra_args>").partition("</")[0]) == {
+        "seed": 0,
+        "sample_params": {"sample_steps": 20},
+    }
 
 
 async def test_without_a_key_no_authorization_is_sent(vendor: FakeVendor, images: OpenAIImages) -> None:
@@ -146,34 +246,6 @@ async def test_hugging_face_is_asked_for_a_picture(
     assert hugging_face.name == "hf-inference"
     assert vendor.requests[0].headers["Accept"] == "image/png"
     assert vendor.requests[0].body["parameters"]["num_inference_steps"] == picture.steps == 4
-
-
-@pytest.mark.parametrize(
-    ("asked", "sent"), [(None, 4), (1, 1), (3, 3), (12, 12), (13, 12), (1000, 12), (-5, 1)]
-)
-def test_steps_stay_within_what_the_model_can(asked: int | None, sent: int) -> None:
-    """No steps are the entry's default, too many its most, and one is the least."""
-    entry = load_catalog()["together"]
-
-    assert choose_steps(entry, dataclasses.replace(ORDER, steps=asked)) == sent
-    assert choose_steps(load_catalog()["hf-nscale"], dataclasses.replace(ORDER, steps=asked)) is None
-
-
-@pytest.mark.parametrize(
-    ("asked", "sent"),
-    [
-        ((1024, 1024), (1024, 1024)),
-        ((256, 256), (1024, 1024)),
-        ((768, 512), (1536, 1024)),
-        ((512, 768), (1024, 1536)),
-        ((4000, 100), (1536, 1024)),
-        ((100, 4000), (1024, 1536)),
-    ],
-)
-def test_fixed_sizes_are_chosen_by_shape(asked: tuple[int, int], sent: tuple[int, int]) -> None:
-    """Where a vendor makes few sizes, the one of the nearest shape is taken; others take any."""
-    assert nearest_size(load_catalog()["openai-images"], *asked) == sent
-    assert nearest_size(load_catalog()["hf-nscale"], *asked) == asked
 
 
 # ---- Pictures --------------------------------------------------------------------------------------
@@ -280,7 +352,7 @@ NO_PICTURES = [
     pytest.param(with_data(), id="no data"),
     pytest.param(json_reply({}), id="nothing"),
     pytest.param(with_data({}), id="an empty item"),
-    pytest.param(with_data(BASE64), id="an item that is no object"),
+    pytest.param(with_data(7), id="an item that is no object"),
     pytest.param(with_data({"b64_json": 7, "url": 7}), id="numbers"),
     pytest.param(with_data({"b64_json": "***"}), id="broken base64"),
     pytest.param(with_data({"b64_json": BASE64[:60]}), id="base64 of half a picture"),
@@ -307,6 +379,6 @@ async def test_a_200_without_a_picture_may_cost(
 
         error = await take_error(provider.generate(ORDER, KEY))
 
-        assert type(error) is Unavailable
+        assert error.kind == "transient"
         assert error.maybe_billed
         assert "log in" not in str(error)
