@@ -15,8 +15,10 @@ from providers.pictures import broken_picture
 
 DOWNLOAD_BYTES = 25 * 1024 * 1024
 DOWNLOAD_SECONDS = 20.0
-# IPv6 networks whose last 32 bits are an IPv4 address: mapped, translated (NAT64), and the old compatible.
-HOLD_IPV4 = tuple(ipaddress.IPv6Network(network) for network in ("::ffff:0:0/96", "64:ff9b::/96", "::/96"))
+# IPv6 networks whose last 32 bits are an IPv4 address: mapped, translated twice over, the old compatible.
+HOLD_IPV4 = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "::/96")))
+# Special ones that Python takes for public; in the first a cloud keeps its metadata.
+SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48")))
 
 
 class PublicResolver(AbstractResolver):
@@ -54,6 +56,8 @@ def is_public(host: str) -> bool:
             address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         elif address.is_site_local or address.sixtofour is not None:
             return False
+    if any(address in network for network in SPECIAL):
+        return False
     return address.is_global and not address.is_multicast
 
 

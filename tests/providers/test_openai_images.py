@@ -32,8 +32,13 @@ from tests.providers.helpers import take_error
 KEY = key(value="the-key")
 ORDER = ImageRequest("a fox", width=768, height=512, seed=11)
 PNG = small_png(24, 16)
-# What the answer says of a picture of another size than was ordered.
-OTHER_SIZE = "The model made 24 x 16 in place of {}."
+# What an answer says of it: the fake vendor's picture is much smaller than what was ordered.
+OF_OTHERS = ("The model made 24 x 16 in place of 768 x 512.",)
+OF_OPENAI = (
+    "This model makes 1536 x 1024, the nearest to 768 x 512.",
+    "This model takes no seed, so the same picture cannot be made again.",
+    "The model made 24 x 16 in place of 1536 x 1024.",
+)
 BASE64 = base64.b64encode(PNG).decode()
 FLUX = "black-forest-labs/FLUX.1-schnell"
 
@@ -127,15 +132,8 @@ async def test_each_vendor_is_asked_in_its_own_words(
     (request,) = vendor.requests
     assert (request.method, request.path, request.key) == ("POST", "/v9/images/generations", "the-key")
     assert request.body == {"prompt": "a fox", "n": 1} | body
-    sentences = (
-        ("This model makes 1536 x 1024, the nearest to 768 x 512.",) if name == "openai-images" else ()
-    )
-    sentences += (
-        ("This model takes no seed, so the same picture cannot be made again.",) if seed is None else ()
-    )
-    asked = "1536 x 1024" if name == "openai-images" else "768 x 512"
-    sentences += (OTHER_SIZE.format(asked),)
-    assert picture == Picture(picture.png, 24, 16, entry.model, seed, steps, adjustments=sentences)
+    adjustments = OF_OPENAI if name == "openai-images" else OF_OTHERS
+    assert picture == Picture(picture.png, 24, 16, entry.model, seed, steps, adjustments=adjustments)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,10 @@ async def test_the_three_formats_become_png(kind: str) -> None:
 )
 async def test_every_kind_of_pixel_becomes_plain_colour(mode: str, kind: str, expected: str) -> None:
     """Grey, palette, print and 16-bit pictures come out as RGB; transparency stays."""
-    png, _, _ = await to_png(encode(kind, Image.linear_gradient("L").resize((8, 8)).convert(mode)))
+    picture = Image.linear_gradient("L").resize((8, 8)).convert(mode)
+    if mode.endswith("A"):
+        picture.putalpha(100)
+    png, _, _ = await to_png(encode(kind, picture))
 
     with Image.open(io.BytesIO(png)) as image:
         assert image.mode == expected
