@@ -60,11 +60,11 @@ class Router(Generic[P]):
         self.budget = budget or Budget()
 
     def offering(self, model: str | None) -> tuple[Route[P], ...]:
-        """The routes of a model, named as `model` or `provider/model`; of None, the chain.
+        """The routes of a model, named as `model` or `provider/model`; without a name, the chain.
 
         Raises NoSuchModel.
         """
-        if model is None:
+        if not model:
             return self.routes
         every = self.routes + self.others
         found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))

@@ -34,7 +34,7 @@ def draw(
     foreground(painter, plan)
     picture = painter.image.reduce(scale)
     if finished < 1:
-        picture = picture.filter(ImageFilter.GaussianBlur(min(picture.size) * (1 - finished) / 24))
+        picture = picture.filter(ImageFilter.GaussianBlur(min(picture.size) * (1 - finished) / 60))
     return label(grain(picture, rng), seed)
 
 
@@ -70,7 +70,8 @@ def background(p: Painter, plan: Plan) -> None:
         ):
             far = p.lit(p.hill, 0.35)
             p.land(bank, (far, far), horizon)
-            woods(p, bank, p.unit * 0.06, 1.0 if "forest" in has else 0.5, 0.4)
+            if "forest" not in plan.unwanted:
+                woods(p, bank, p.unit * 0.06, 1.0 if "forest" in has else 0.5, 0.4)
         stand(p, plan, "far", bank)
         land.water(p, horizon, p.height)
     else:
@@ -83,7 +84,9 @@ def background(p: Painter, plan: Plan) -> None:
 
 def hills(p: Painter, plan: Plan, horizon: float) -> None:
     """Two wooded hills, the nearer one lower, with what stands far off between them."""
-    density = 0.0 if plan.land in ("space", "mars") else 1.0 if "forest" in plan.features else 0.45
+    density = 1.0 if "forest" in plan.features else 0.45
+    if plan.land in ("space", "mars") or "forest" in plan.unwanted:
+        density = 0.0
     for step in range(2):
         distance = 0.36 - 0.22 * step
         top = horizon + p.height * (0.015 + 0.07 * step)

@@ -105,6 +105,8 @@ lavender #ab94da brown #855638 tan #c49a6c beige #dcc7a0 black #2c2d35 grey #8b9
 silver #b9c2cb white #f4f2ec ginger #dd7f35 copper #b5683c maroon #7a2535 cream #f2e5c4
 """
 COLOUR_WORDS = dict(zip(COLOURS.split()[::2], map(rgb, COLOURS.split()[1::2]), strict=True))
+# Figures that are also drawn many times in the distance.
+SCENERY = {"tree": "forest", "flower": "flowers", "bird": "birds"}
 NUMBER_WORDS = {"two": 2, "couple": 2, "pair": 2, "three": 3, "several": 3, "many": 3}
 Cast = list[tuple[str, Colour | None]]  # figures, each with its own colour if it was given one
 
@@ -134,6 +136,7 @@ def read(prompt: str, negative: str, rng: random.Random) -> Plan:
     """
     avoid = words_of(negative)
     unwanted, absent = set(tagged(avoid, FEATURES)), set(tagged(avoid, SUBJECTS))
+    unwanted |= {SCENERY[name] for name in absent if name in SCENERY}
     words = [word for word in words_of(prompt) if word not in avoid]
     times, lands, features = (
         tagged(words, TIMES),

@@ -6,13 +6,13 @@ import asyncio
 import base64
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import aiohttp
 from PIL import Image
 
-from providers.base import NO_KEY, ImageRequest
+from providers.base import NO_KEY, ImageRequest, Picture
 from providers.catalog import load_catalog
 from providers.chains import build_image_router
 from providers.pictures import encode_png
@@ -38,12 +38,23 @@ def lag_of_the_loop() -> Iterator[list[float]]:
             lags.append(loop.time() - due)
 
     task = asyncio.create_task(sleep())
-    yield lags
-    task.cancel()
+    try:
+        yield lags
+    finally:
+        task.cancel()
 
 
-def p99(lags: list[float]) -> float:
-    return sorted(lags)[math.ceil(len(lags) * 0.99) - 1]
+async def smoothly(make: Callable[[], Awaitable[list[Picture]]]) -> list[Picture]:
+    """Make these pictures while the loop is watched; whatever else the machine does can only add to its lag."""
+    found = []
+    for _ in range(3):
+        with lag_of_the_loop() as lags:
+            pictures = await make()
+        assert len(lags) > 50
+        found.append(sorted(lags)[math.ceil(len(lags) * 0.99) - 1])
+        if found[-1] < LONGEST_LAG:
+            return pictures
+    raise AssertionError(f"the loop was held up: {found}")
 
 
 async def test_twenty_pictures_at_once_leave_the_loop_alone(
@@ -51,36 +62,33 @@ async def test_twenty_pictures_at_once_leave_the_loop_alone(
 ) -> None:
     """Twenty answers of four megabytes over twenty keys: read, checked and encoded, and nothing held up."""
     bands = [Image.effect_noise((1024, 1024), 60 + band) for band in range(3)]
-    noise = encode_png(Image.merge("RGB", bands))
-    encoded = base64.b64encode(noise).decode()
+    encoded = base64.b64encode(encode_png(Image.merge("RGB", bands))).decode()
     assert len(encoded) > 3_900_000
-    vendor.reply(*[json_reply({"data": [{"b64_json": encoded}]})] * AT_ONCE)
+    vendor.reply(*[json_reply({"data": [{"b64_json": encoded}]})] * AT_ONCE * 3)
     keys = {f"HF_TOKEN{number}": f"key-{number}" for number in range(1, AT_ONCE + 1)}
     router = build_image_router(
         load_catalog({"hf-nscale": {"base_url": vendor.url}}), ["hf-nscale"], secrets(**keys), session
     )
 
-    with lag_of_the_loop() as lags:
-        pictures = await asyncio.gather(
-            *(router.generate(ImageRequest("a fox", seed=seed), RecordedLedger()) for seed in range(AT_ONCE))
-        )
+    async def make() -> list[Picture]:
+        requests = [ImageRequest("a fox", seed=seed) for seed in range(AT_ONCE)]
+        return await asyncio.gather(*(router.generate(request, RecordedLedger()) for request in requests))
+
+    pictures = await smoothly(make)
 
     assert len(set(vendor.keys)) == AT_ONCE
     for seed, picture in enumerate(pictures):
         with Image.open(io.BytesIO(picture.png)) as image:
             assert image.size == (1024, 1024)
             assert f"Seed: {seed}," in image.info["parameters"]
-    assert len(lags) > 50
-    assert p99(lags) < LONGEST_LAG
 
 
 async def test_twenty_sketches_at_once_leave_the_loop_alone() -> None:
     """Drawing is slower than decoding, and holds the loop no longer."""
     sketch = Sketch(load_catalog()["sketch"])
-    requests = [ImageRequest("a red fox in the snow", seed=seed) for seed in range(AT_ONCE)]
 
-    with lag_of_the_loop() as lags:
-        pictures = await asyncio.gather(*(sketch.generate(request, NO_KEY) for request in requests))
+    async def make() -> list[Picture]:
+        requests = [ImageRequest("a red fox in the snow", seed=seed) for seed in range(AT_ONCE)]
+        return await asyncio.gather(*(sketch.generate(request, NO_KEY) for request in requests))
 
-    assert len({picture.png for picture in pictures}) == AT_ONCE
-    assert p99(lags) < LONGEST_LAG
+    assert len({picture.png for picture in await smoothly(make)}) == AT_ONCE

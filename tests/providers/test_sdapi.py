@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,20 @@ async def test_a_server_that_fails_is_the_vendors_failure(
     error = await take_error(web_ui(vendor, transport).generate(ORDER, NO_KEY))
 
     assert isinstance(error, Unavailable)
+
+
+async def test_pictures_are_asked_for_one_after_the_other(vendor: FakeVendor, transport: Transport) -> None:
+    """The server would only queue them: one that is stopped before its turn has never been asked for."""
+    provider = web_ui(vendor, transport)
+    vendor.reply(replace(made(), pieces=(0.05, *made().pieces)), made())
+    tasks = [asyncio.create_task(provider.generate(ORDER, NO_KEY)) for _ in range(3)]
+    await vendor.asked()
+
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
+
+    assert [task.cancelled() for task in tasks] == [False, True, False]
+    assert [request.path for request in vendor.requests] == ["/sdapi/v1/txt2img"] * 2
 
 
 @pytest.mark.parametrize("whose", ["ours", "somebody else's", "unknown"])

@@ -126,9 +126,7 @@ def test_what_the_negative_prompt_names_is_left_out() -> None:
         assert count(picture, 0, (1, 2)) < fox / 20
         assert brightness(picture) > 150
     for seed in range(4):
-        plan = read(
-            "a spring forest with birds and clouds", "trees forest birds clouds flowers", Random(seed)
-        )
+        plan = read("a spring forest with birds and clouds", "trees, birds, clouds, a flower", Random(seed))
         assert not plan.features & {"forest", "birds", "clouds", "flowers"}
         assert plan.land == "spring"
 
