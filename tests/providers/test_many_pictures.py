@@ -45,7 +45,7 @@ def lag_of_the_loop() -> Iterator[list[float]]:
 
 
 async def smoothly(make: Callable[[], Awaitable[list[Picture]]]) -> list[Picture]:
-    """Make these pictures while the loop is watched; whatever else the machine does can only add to its lag."""
+    """Make these pictures while the loop is watched; what else the machine does can only add to its lag."""
     found = []
     for _ in range(3):
         with lag_of_the_loop() as lags:
