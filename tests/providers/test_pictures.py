@@ -23,11 +23,8 @@ from providers.base import ContentRefused, Unavailable
 from providers.parameters import read_parameters
 from providers.pictures import (
     MAX_SIDE,
-    PictureTooLarge,
     UnusablePicture,
     _to_png,
-    encode_png,
-    shrink_to,
     to_png,
 )
 from tests.fakes import small_png
@@ -277,36 +274,6 @@ async def test_the_parameters_are_the_only_text_in_a_picture(text: str) -> None:
     with Image.open(io.BytesIO(png)) as image:
         assert image.info == {"parameters": f"{text}, Size: 48x32"}
     assert {kind for kind in chunks_of(png) if kind not in (b"IHDR", b"IDAT", b"IEND")} < {b"tEXt", b"iTXt"}
-
-
-# ---- Below a limit of size -------------------------------------------------------------------------
-
-NOISE = encode_png(Image.effect_noise((400, 300), 80).convert("RGBA"), "a fox\nSteps: 4, Seed: 1")
-
-
-async def test_a_picture_that_fits_stays_as_it_is() -> None:
-    """Up to the limit it is the PNG, byte for byte."""
-    assert await shrink_to(NOISE, len(NOISE)) == (NOISE, "png")
-
-
-@pytest.mark.parametrize(("share", "extension"), [(0.99, "webp"), (0.33, "webp"), (0.13, "jpg")])
-async def test_a_picture_that_does_not_fit_loses_quality(share: float, extension: str) -> None:
-    """It becomes WebP and then JPEG of the same size in pixels, within the limit, with its parameters."""
-    limit = int(len(NOISE) * share)
-
-    data, kind = await shrink_to(NOISE, limit)
-
-    assert kind == extension
-    assert len(data) <= limit
-    assert read_parameters(data) == "a fox\nSteps: 4, Seed: 1"
-    with Image.open(io.BytesIO(data)) as image:
-        assert (image.format, image.size) == ({"webp": "WEBP", "jpg": "JPEG"}[kind], (400, 300))
-
-
-async def test_a_picture_that_never_fits_is_said_so() -> None:
-    """When nothing makes it small enough, the caller hears of it."""
-    with pytest.raises(PictureTooLarge):
-        await shrink_to(NOISE, 500)
 
 
 ORIGINALS = [encode(kind) for kind in FORMATS] + [encode("WEBP", lossless=True)]
