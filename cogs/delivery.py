@@ -127,6 +127,8 @@ class LiveReply:
     async def _last_edit(self, fields: dict[str, Any], files: list[tuple[bytes, str]]) -> bool:
         for delay in (0.0, *FINAL_RETRY_SECONDS):
             await asyncio.sleep(delay)
+            if self.gone:  # an edit before has shown it
+                break
             sent = {**fields, "attachments": _files(files)} if files else fields
             outcome = await attempt(self._surface.edit(**sent))
             if outcome is Outcome.ARRIVED:
