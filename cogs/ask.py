@@ -41,13 +41,14 @@ class Ask(commands.Cog):
     ) -> None:
         """Ask the language model a question."""
         await interaction.response.defer(thinking=True, ephemeral=private)
+        surface, heading = ResponseSurface(interaction), heading_of(prompt)
         try:
             text, pictures = await read_files([attachment] if attachment else [])
         except UnreadableFile as reason:
-            await interaction.edit_original_response(content=discord.utils.escape_markdown(str(reason)))
+            await surface.edit(content=heading + discord.utils.escape_markdown(str(reason)))
             return
         question = Question(origin_of(interaction), prompt, private, attached=text, pictures=pictures)
-        await answer_question(self._assistant, question, ResponseSurface(interaction), heading_of(prompt))
+        await answer_question(self._assistant, question, surface, heading)
 
 
 async def setup(bot: Colloquy) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot import SORRY
+from bot import SORRY, Colloquy
 from cogs.mention import HINT
 from db.engine import open_database
 from db.verify import find_discrepancies
@@ -57,6 +57,12 @@ async def until_replied(fake: FakeDiscord, ending: str, timeout: float = 5) -> F
     return replies(fake)[-1]
 
 
+async def until_done(bot: Colloquy) -> None:
+    """Wait until everything is answered and delivered."""
+    if bot.tree.running:
+        await asyncio.wait(set(bot.tree.running), timeout=10)
+
+
 def slowly(reply: Reply, pause: float) -> Reply:
     pieces = [part for piece in reply.pieces for part in (piece, pause)]
     return Reply(tuple(pieces), reply.status, reply.headers, reply.ending)
@@ -101,7 +107,7 @@ async def test_a_mention_is_answered_by_a_reply_that_grows(
     async with living_bot(fake, database_url, vendor.url, **ON) as bot:
         question = await write(fake, f"{BOT_MENTION} What does <@{ANOTHER.id}> do?", mentions=[ANOTHER])
         reply = await until_replied(fake, "word9")
-        await asyncio.wait(set(bot.tree.running))
+        await until_done(bot)
 
     assert reply.reply_to == question.id
     assert reply.channel_id == CHANNEL_ID
@@ -194,6 +200,19 @@ async def test_files_that_cannot_go_along_are_told_and_cost_nothing(
     assert vendor.requests == []
     async with open_database(database_url) as database:
         assert await rows(database, "requests") == []
+
+
+@pytest.mark.parametrize("fault", [{"status": 404, "body": "gone"}, {"reset": True}], ids=["gone", "reset"])
+async def test_a_file_that_cannot_be_fetched_is_told(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str, fault: dict[str, Any]
+) -> None:
+    """Whatever breaks on the way to a file, the member reads to attach it again."""
+    fake.fail("GET", "/attachments/*", times=9, **fault)
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, f"{BOT_MENTION} What is this?", files={"note.txt": b"text"})
+        await until_replied(fake, "note.txt could not be fetched from Discord. Attach it again.")
+
+    assert vendor.requests == []
 
 
 async def test_a_bare_mention_gets_a_hint(fake: FakeDiscord, vendor: FakeVendor, database_url: str) -> None:
