@@ -18,6 +18,9 @@ Wire = Literal[ChatWire, ImageWire]
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
 
 CATALOG = Path(__file__).with_name("catalog.toml")
+# Fields that are facts of a model: what we say of ours does not hold for another that a host sets.
+ABOUT_A_MODEL = ("sees", "context_tokens")
+LOCAL_CONTEXT_TOKENS = 4096
 
 
 class OfferedModel(BaseModel):
@@ -27,6 +30,9 @@ class OfferedModel(BaseModel):
 
     retired: date | None = None
     successor: str = ""  # the model to use in its place
+    # What it can; None: as the provider's entry says.
+    sees: bool | None = None
+    context_tokens: int | None = Field(None, ge=256)
 
 
 class Entry(BaseModel):
@@ -58,7 +64,9 @@ class Entry(BaseModel):
     extra_body: dict[str, Any] = {}
     drop: tuple[str, ...] = ()  # fields that this vendor refuses
 
-    # Chat.
+    # Chat. What the default model can; what is not known is not claimed.
+    sees: bool = False  # whether it takes pictures along with the text
+    context_tokens: int | None = Field(None, ge=256, validate_default=True)  # prompt and answer together
     stream: bool = True
     stream_options: bool = True
     max_tokens: int = Field(1024, ge=1)
@@ -78,7 +86,6 @@ class Entry(BaseModel):
 
     # Models in the bot's own process.
     model_path: str = ""
-    context_tokens: int = Field(4096, ge=256)
 
     @property
     def makes_pictures(self) -> bool:
@@ -98,6 +105,24 @@ class Entry(BaseModel):
                 break
             model = known.successor
         return model
+
+    def with_model(self, name: str) -> Entry:
+        """The same provider with another of its models, and with what is known of that one."""
+        known = self.models.get(name, OfferedModel())
+        facts = known.model_dump(include=set(ABOUT_A_MODEL), exclude_none=True)
+        return self.model_copy(update={"model": name, **facts})
+
+    @field_validator("sees")
+    @classmethod
+    def _can_see(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("wire") == "local":
+            raise ValueError("a model in the bot's own process cannot look at pictures")
+        return value
+
+    @field_validator("context_tokens")
+    @classmethod
+    def _is_known_in_process(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return LOCAL_CONTEXT_TOKENS if value is None and info.data.get("wire") == "local" else value
 
     @field_validator("models")
     @classmethod
@@ -135,7 +160,10 @@ def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> di
     """
     tables: dict[str, dict[str, Any]] = tomllib.loads(CATALOG.read_text(encoding="utf-8"))
     for name, table in (overrides or {}).items():
-        tables[name] = tables.get(name, {}) | dict(table)
+        ours = tables.get(name, {})
+        if table.get("model", ours.get("model")) != ours.get("model"):
+            ours = {field: value for field, value in ours.items() if field not in ABOUT_A_MODEL}
+        tables[name] = ours | dict(table)
     entries: dict[str, Entry] = {}
     problems: list[str] = []
     for name, table in tables.items():

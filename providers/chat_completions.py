@@ -12,6 +12,7 @@ from providers.base import (
     Delta,
     FinishReason,
     Key,
+    Message,
     Rest,
     Unavailable,
     Usage,
@@ -87,7 +88,9 @@ class ChatCompletions:
 def build_body(entry: Entry, request: ChatRequest) -> dict[str, Any]:
     """The request's JSON, in the vendor's own field names."""
     body: dict[str, Any] = {
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "messages": [
+            {"role": message.role, "content": build_content(message)} for message in request.messages
+        ],
         "temperature": request.temperature if request.temperature is not None else entry.temperature,
         "top_p": request.top_p if request.top_p is not None else entry.top_p,
         entry.max_tokens_field: request.max_tokens or entry.max_tokens,
@@ -100,6 +103,14 @@ def build_body(entry: Entry, request: ChatRequest) -> dict[str, Any]:
             body["stream_options"] = {"include_usage": True}
     body |= entry.extra_body
     return {name: value for name, value in body.items() if value is not None and name not in entry.drop}
+
+
+def build_content(message: Message) -> str | list[dict[str, Any]]:
+    """A message's text or, when pictures go along, a list of parts: the text first."""
+    if not message.pictures:
+        return message.content
+    pictures = [{"type": "image_url", "image_url": {"url": each.data_uri}} for each in message.pictures]
+    return [{"type": "text", "text": message.content}, *pictures]
 
 
 class Reading:

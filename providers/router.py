@@ -33,12 +33,22 @@ from providers.walk import NotSent, Walk
 
 log = logging.getLogger(__name__)
 
+# How many models an error names, so that it stays one sentence.
+NAMED_MODELS = 5
+
 
 class NoSuchModel(ProviderError):
     """A request named a model that nobody on the chain offers."""
 
     kind = "bad_request"
     sentence = "There is no such model here. Leave the choice out, or pick one from the list."
+
+
+class CannotSee(ProviderError):
+    """A request has pictures, and no model that may be asked takes any."""
+
+    kind = "bad_request"
+    sentence = "None of the bot's models can look at pictures. Ask without the picture."
 
 
 class Router(Generic[P]):
@@ -96,15 +106,33 @@ class ChatRouter(Router[ChatProvider]):
             raise NoSuchModel(f"nobody offers {model!r}")
         return found
 
+    def _choose(self, request: ChatRequest) -> tuple[Sequence[Route[ChatProvider]], str]:
+        """The routes that a request may go, and what the host is told it is for.
+
+        Raises NoSuchModel, and CannotSee when the request has pictures and all routes are blind.
+        """
+        routes = self._offering(request.model) if request.model else self.routes
+        purpose = f"answers of {request.model}" if request.model else "answers"
+        if routes and any(message.pictures for message in request.messages):
+            seeing, purpose = tuple(route for route in routes if route.sees), f"{purpose} about pictures"
+            if not seeing:
+                able = [route.label for route in (*self.routes, *self.others) if route.sees]
+                choice = ", ".join(list(dict.fromkeys(able))[:NAMED_MODELS])
+                sentence = (
+                    f"That needs a model that can look at pictures. Choose one: {choice}." if able else ""
+                )
+                raise CannotSee("no model that may be asked takes pictures", sentence=sentence)
+            routes = seeing
+        return routes, purpose
+
     async def stream(self, request: ChatRequest, ledger: Ledger) -> AsyncGenerator[Delta | Completion]:
         """Yield the answer's pieces, then one Completion; the open attempt is then the caller's to end.
 
         Once text has come no other target is asked: an answer that breaks off ends with a Completion whose
         `finish_reason` is "interrupted". Raises ProviderError when nobody answered.
         """
-        routes = self._offering(request.model) if request.model else self.routes
+        routes, purpose = self._choose(request)
         seconds = max((route.first_text_seconds for route in routes), default=0)
-        purpose = f"answers of {request.model}" if request.model else "answers"
         walk = Walk(routes, self.state, self.budget, purpose, seconds)
         shortened = False
         while True:
