@@ -155,14 +155,18 @@ class Key:
 NO_KEY = Key("", SecretStr(""))
 
 
+# What a chat provider yields. A Usage is the vendor's count of what has come so far.
+ChatEvent = Delta | Completion | Rest | Usage
+
+
 class ChatProvider(Protocol):
     """A vendor that continues conversations."""
 
     name: str
     model: str
 
-    def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest]:
-        """Yield the answer's pieces, then one Completion; a Rest at any time. Raises ProviderError."""
+    def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
+        """Yield the answer's pieces, then one Completion; the others at any time. Raises ProviderError."""
         ...
 
 
@@ -202,6 +206,11 @@ class ProviderError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.maybe_billed = maybe_billed
+
+    @property
+    def never_sent(self) -> bool:
+        """Whether the connection failed before the request had left: the vendor knows nothing of it."""
+        return self.kind == "transient" and self.status is None and not self.maybe_billed
 
 
 class KeyRejected(ProviderError):

@@ -7,9 +7,17 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 ChatWire = Literal["chat-completions", "local"]
 ImageWire = Literal["hf-inference", "openai-images", "sketch"]
@@ -51,7 +59,7 @@ class Entry(BaseModel):
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
     advice: str = ""  # what to use in its place
 
-    # Deadlines: to the first text, between events, and in all. A picture has only the last.
+    # Deadlines: to the first text, between events, and in all. A picture has only the last: 120 by default.
     first_text_seconds: float = Field(60, gt=0)
     idle_seconds: float = Field(30, gt=0)
     total_seconds: float = Field(600, gt=0, le=840)
@@ -90,7 +98,7 @@ class Entry(BaseModel):
     @property
     def makes_pictures(self) -> bool:
         """Whether this provider makes pictures; else it chats."""
-        return self.wire in ("hf-inference", "openai-images", "sketch")
+        return self.wire in get_args(ImageWire)
 
     @property
     def label(self) -> str:
@@ -123,6 +131,11 @@ class Entry(BaseModel):
     @classmethod
     def _is_known_in_process(cls, value: int | None, info: ValidationInfo) -> int | None:
         return LOCAL_CONTEXT_TOKENS if value is None and info.data.get("wire") == "local" else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pictures_end_sooner(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"total_seconds": 120, **fields} if fields.get("wire") in get_args(ImageWire) else fields
 
     @field_validator("models")
     @classmethod

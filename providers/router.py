@@ -21,6 +21,7 @@ from providers.base import (
     Picture,
     PromptTooLong,
     ProviderError,
+    Rest,
     Unavailable,
     Usage,
     estimate_prompt,
@@ -29,7 +30,7 @@ from providers.base import (
 from providers.deadline import Deadline
 from providers.pool import Health, Status
 from providers.route import Budget, Ledger, P, Route, State
-from providers.walk import NotSent, Walk
+from providers.walk import Walk
 
 log = logging.getLogger(__name__)
 
@@ -139,11 +140,10 @@ class ChatRouter(Router[ChatProvider]):
             prompt_tokens = estimate_prompt(request.messages)
             async with walk.next_target() as (route, lease):
                 reserved = Usage(prompt_tokens, request.max_tokens or route.max_tokens, estimated=True)
-                await ledger.begin(route.target(lease.key), reserved)
-                if walk.too_late(route, lease):
-                    await ledger.fail(NotSent(), None)
+                if not await walk.book(ledger, route, lease, reserved):
                     continue
                 parts: list[str] = []
+                counted: Usage | None = None  # the vendor's figures, unless text has come since
                 ended = False
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
@@ -151,31 +151,38 @@ class ChatRouter(Router[ChatProvider]):
                         async with aclosing(route.provider.stream(request, lease.key)) as events:
                             deadline.begin(min(walk.patience(route), route.first_text_seconds))
                             async for event in events:
-                                deadline.end()
                                 if isinstance(event, Delta):
+                                    deadline.end()
                                     if not parts:
                                         walk.confirm(route, lease)
                                     parts.append(event.text)
+                                    counted = None
                                     yield event
                                 elif isinstance(event, Completion):
+                                    deadline.end()
                                     walk.confirm(route, lease)
                                     ended = True
                                     yield event
-                                else:
-                                    lease.rest(event.seconds)
+                                else:  # nothing for the member, whose wait goes on
+                                    if isinstance(event, Rest):
+                                        lease.rest(event.seconds)
+                                    else:
+                                        counted = event
+                                    continue
                                 deadline.begin(route.idle_seconds)
                     if not ended:
                         raise Unavailable("the answer had no end", maybe_billed=True)
                     return
                 except Exception as reason:
                     error = as_provider_error(reason)
-                    spent = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
+                    guess = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
+                    spent = counted or guess
                     if parts:
                         walk.broke_off(route, error)
                         yield Completion("".join(parts), spent, "interrupted", route.provider.model)
                         return
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
-                    await ledger.fail(error, spent if error.maybe_billed else None)
+                    await ledger.fail(error, spent if error.maybe_billed or counted else None)
                     if isinstance(error, PromptTooLong) and not shortened and len(request.messages) > 2:
                         request, shortened = replace(request, messages=shorten(request.messages)), True
                         walk.again(route, lease)
@@ -193,9 +200,7 @@ class ImageRouter(Router[ImageProvider]):
         one_picture = Usage(pictures=1, estimated=True)
         while True:
             async with walk.next_target() as (route, lease):
-                await ledger.begin(route.target(lease.key), one_picture)
-                if walk.too_late(route, lease):
-                    await ledger.fail(NotSent(), None)
+                if not await walk.book(ledger, route, lease, one_picture):
                     continue
                 try:
                     async with asyncio.timeout(min(walk.patience(route), route.total_seconds)):
