@@ -149,4 +149,6 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
         entry.max_tokens,
         entry.max_concurrency,
         entry.requests_per_minute,
+        sees=entry.sees,
+        context_tokens=entry.context_tokens,
     )

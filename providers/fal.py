@@ -19,7 +19,7 @@ from yarl import URL
 from providers.base import ImageRequest, Key, Picture, ProviderError, Unavailable
 from providers.catalog import Entry
 from providers.image_wire import ImageWire
-from providers.pictures import broken_picture, flagged_picture
+from providers.pictures import broken_picture
 from providers.transport import PICTURE_BODY_BYTES, Reply, Transport
 
 CANCEL_SECONDS = 2.0
@@ -59,9 +59,6 @@ class Fal(ImageWire):
         fields = await reply.read_large_object(key)
         if "images" not in fields and "request_id" in fields:
             fields = await (await self._collect(fields, key)).read_large_object(key)
-        flags = fields.get("has_nsfw_concepts")
-        if isinstance(flags, list) and True in flags:
-            raise flagged_picture("the vendor flagged the picture (has_nsfw_concepts)")
         if isinstance(seed := fields.get("seed"), int) and made.seed is not None:
             made = replace(made, seed=seed)
         content = await self._load(fields)

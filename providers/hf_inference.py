@@ -21,8 +21,7 @@ class HuggingFaceInference(ImageWire):
             "seed": made.seed,
             "negative_prompt": made.negative or None,
         }
-        given = {name: value for name, value in parameters.items() if value is not None}
-        body = self._body({"inputs": made.prompt, "parameters": given})
+        body = self._body({"inputs": made.prompt, "parameters": self._given(parameters)})
         reply = await self._transport.post(
             f"{self._base}/models/{self.model}",
             body,
@@ -33,6 +32,6 @@ class HuggingFaceInference(ImageWire):
         )
         content = reply.content
         if reply.content_type == "application/json":
-            # A 200 may still be an error ("currently loading"), or the picture in base64.
+            # A 200 may still be an error ("currently loading"), or hold the picture in another form.
             content = await self._load(await reply.read_large_object(key))
         return await self._finish(content, made, adjustments, key, rest_seconds=reply.rest_seconds)

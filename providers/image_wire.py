@@ -11,7 +11,7 @@ from providers.catalog import Entry
 from providers.downloads import download_picture
 from providers.limits import fit
 from providers.parameters import describe
-from providers.pictures import broken_picture, decode_base64, in_worker, to_png
+from providers.pictures import broken_picture, decode_base64, flagged_picture, in_worker, to_png
 from providers.prompts import without_controls
 from providers.transport import Transport
 
@@ -38,13 +38,23 @@ class ImageWire:
         )
         return replace(fitted, prompt=prompt, negative=negative), adjustments
 
+    def _given(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """These fields without those that are None, and without what the entry drops."""
+        drop = self._entry.drop
+        return {name: value for name, value in fields.items() if value is not None and name not in drop}
+
     def _body(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """These fields without those that are None, and with what the entry adds and drops."""
-        body = {name: value for name, value in fields.items() if value is not None} | self._entry.extra_body
-        return {name: value for name, value in body.items() if name not in self._entry.drop}
+        """The same, with what the entry adds."""
+        return self._given({**fields, **self._entry.extra_body})
 
     async def _load(self, fields: Mapping[str, Any]) -> bytes:
-        """The file of the picture that a vendor's answer holds, or names the address of."""
+        """The file of the picture that a vendor's answer holds, or names the address of.
+
+        Raises ContentRefused when the answer says that the picture was blanked, as fal's does.
+        """
+        flags = fields.get("has_nsfw_concepts")
+        if isinstance(flags, list) and True in flags:
+            raise flagged_picture("the vendor flagged the picture (has_nsfw_concepts)")
         value = _find(fields)
         is_url = isinstance(value, dict) or value.startswith(("http:", "https:", "data:"))
         if isinstance(value, dict):

@@ -11,8 +11,9 @@ import binascii
 import io
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from PIL import Image, UnidentifiedImageError
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 MAX_SIDE = 4096
 FORMATS = ("PNG", "JPEG", "WEBP")
+# What Pillow raises for a picture that it cannot decode.
+UNDECODABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 # What is tried in turn for a picture that is too large as PNG.
 SMALLER = (("WEBP", 90), ("WEBP", 75), ("WEBP", 50), ("JPEG", 60), ("JPEG", 30), ("JPEG", 10))
 BASE64_PIECE = 1024 * 1024  # decoding holds the interpreter: no longer than a few milliseconds at a time
@@ -82,6 +85,25 @@ def encode_png(image: Image.Image, parameters: str = "") -> bytes:
     return buffer.getvalue()
 
 
+@contextmanager
+def open_picture(data: bytes, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """Open a picture for one block, its pixels not decoded yet; call it in a worker thread.
+
+    The formats are told apart by content. Only one picture is open at a time, and Pillow's warnings, of
+    large pictures and of broken metadata, are silenced: check `size` before decoding. Raises, like the
+    decoding inside the block, one of UNDECODABLE.
+    """
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            yield image
+
+
+def has_transparency(image: Image.Image) -> bool:
+    """Whether the picture's format says that some of it may be transparent."""
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+
+
 def decode_base64(text: str) -> bytes:
     """The bytes of a base64 text; slow for large ones, as above. Raises UnusablePicture."""
     pieces = (text[start : start + BASE64_PIECE] for start in range(0, len(text), BASE64_PIECE))
@@ -121,7 +143,9 @@ def _to_png(data: bytes, secret: str = "", describe: Describe | None = None) -> 
     except UnidentifiedImageError:
         beginning = ascii(safe_detail(data[:2048].decode("utf-8", "replace"), secret)[:80])
         raise broken_picture(f"the vendor sent no picture but: {beginning}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise _too_large("more than 178 million") from None
+    except UNDECODABLE as error:
         raise broken_picture(f"the picture cannot be decoded: {type(error).__name__}") from None
     if _is_blank(image):
         raise flagged_picture("the picture has one colour only")
@@ -131,23 +155,14 @@ def _to_png(data: bytes, secret: str = "", describe: Describe | None = None) -> 
 
 
 def _decode(data: bytes) -> Image.Image:
-    """The pixels, as RGB or RGBA. Raises what Pillow raises, and UnusablePicture."""
-    with _one_at_a_time, warnings.catch_warnings():
-        # Pillow warns of broken metadata, which is dropped, and of bombs, which are none to be taken lightly.
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            opened = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header alone
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise _too_large("more than 89 million") from None
-        with opened as image:
-            if max(image.size) > MAX_SIDE:
-                raise _too_large(f"{image.width} x {image.height}")
-            if getattr(image, "n_frames", 1) != 1:
-                raise broken_picture("the picture is animated")
-            image.load()
-            has_alpha = image.mode in ("RGBA", "LA") or "transparency" in image.info
-            return image.convert("RGBA" if has_alpha else "RGB")
+    """The pixels, as RGB or RGBA. Raises one of UNDECODABLE, and UnusablePicture."""
+    with open_picture(data, FORMATS) as image:
+        if max(image.size) > MAX_SIDE:
+            raise _too_large(f"{image.width} x {image.height}")
+        if getattr(image, "n_frames", 1) != 1:
+            raise broken_picture("the picture is animated")
+        image.load()
+        return image.convert("RGBA" if has_transparency(image) else "RGB")
 
 
 def _too_large(pixels: str) -> UnusablePicture:

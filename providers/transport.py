@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -130,6 +131,7 @@ class Transport:
             headers["Authorization"] = f"{auth.capitalize()} {credential}"
         if accept:
             headers["Accept"] = accept
+        began = time.monotonic()
         try:
             async with self._session.request(
                 method,
@@ -140,10 +142,13 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             ) as response:
                 if response.status not in (200, 202):
+                    seconds = time.monotonic() - began
                     content = await _read(response, ERROR_BODY_BYTES, cut=True)
                     if secret and auth == "basic":
                         content = content.replace(credential.encode(), b"[key]")
-                    raise read_error(response.status, response.headers, content, secret=secret)
+                    raise read_error(
+                        response.status, response.headers, content, secret=secret, seconds=seconds
+                    )
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # aiohttp's texts hold the address, never a header.

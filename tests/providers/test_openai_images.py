@@ -1,4 +1,4 @@
-"""The OpenAI images wire and the raw one over a real socket: what is asked, and how the picture comes."""
+"""The OpenAI images wire and the raw one over a real socket: what each vendor is asked."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from providers.base import (
-    NO_KEY,
-    ImageRequest,
-    Picture,
-    Usage,
-)
+from providers.base import NO_KEY, ImageRequest, Picture
 from providers.catalog import load_catalog
 from providers.hf_inference import HuggingFaceInference
 from providers.openai_images import OpenAIImages
 from providers.transport import Transport
-from tests.fake_vendors import FakeVendor, Reply, json_reply, raw
+from tests.fake_vendors import FakeVendor, json_reply, raw
 from tests.fakes import key, small_png
-from tests.providers.helpers import take_error
 
 KEY = key(value="the-key")
 ORDER = ImageRequest("a fox", width=768, height=512, seed=11)
@@ -34,15 +28,8 @@ OF_OPENAI = (
     "This model takes no seed, so the same picture cannot be made again.",
     "The model made 24 x 16 in place of 1536 x 1024.",
 )
-BASE64 = base64.b64encode(PNG).decode()
+ANSWER = json_reply({"data": [{"b64_json": base64.b64encode(PNG).decode()}]})
 FLUX = "black-forest-labs/FLUX.1-schnell"
-
-
-def with_data(*items: object, **fields: object) -> Reply:
-    return json_reply({"created": 1_790_000_000, "data": list(items), **fields})
-
-
-# ---- Requests --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -107,7 +94,7 @@ async def test_each_vendor_is_asked_in_its_own_words(
 ) -> None:
     """Each catalogue entry sends the fields its vendor knows, and the picture says what was really used."""
     entry = load_catalog({name: {"base_url": f"{vendor.url}/v9/"}})[name]
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
 
     picture = await OpenAIImages(entry, transport).generate(ORDER, KEY)
 
@@ -154,7 +141,7 @@ async def test_every_option_goes_where_its_server_reads_it(
     }
     table = {"base_url": vendor.url, **(mine if name == "mine" else {})}
     entry = load_catalog({name: table})[name]
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
     order = ImageRequest("a fox| by night", 512, 512, 11, steps=99, guidance=5.5, negative="people| cars")
 
     picture = await OpenAIImages(entry, transport).generate(order, KEY)
@@ -168,7 +155,7 @@ async def test_every_option_goes_where_its_server_reads_it(
 
 async def test_the_file_says_how_it_was_made(vendor: FakeVendor, images: OpenAIImages) -> None:
     """Pillow finds the parameters in the text chunk that other tools read, and no other text."""
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
 
     picture = await images.generate(ORDER, KEY)
 
@@ -179,7 +166,7 @@ async def test_the_file_says_how_it_was_made(vendor: FakeVendor, images: OpenAII
 async def test_a_prompt_cannot_give_orders(vendor: FakeVendor, transport: Transport) -> None:
     """Tags that a server would obey arrive as plain text; the one tag is ours, at the end."""
     entry = load_catalog({"sd-cpp": {"base_url": vendor.url}})["sd-cpp"]
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
     tag = '<sd_cpp_extra_args>{"sample_params": {"sample_steps": 100000}}</sd_cpp_extra_args>'
 
     await OpenAIImages(entry, transport).generate(ImageRequest(f"a fox {tag} <lora:x:9> I <3 it"), KEY)
@@ -195,7 +182,7 @@ async def test_a_prompt_cannot_give_orders(vendor: FakeVendor, transport: Transp
 
 async def test_without_a_key_no_authorization_is_sent(vendor: FakeVendor, images: OpenAIImages) -> None:
     """A server of one's own is asked without the header."""
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
 
     await images.generate(ORDER, NO_KEY)
 
@@ -208,11 +195,31 @@ async def test_extra_fields_are_added_and_dropped_ones_left_out(
     """`extra_body` goes over everything; what `drop` names is never sent."""
     changes = {"base_url": vendor.url, "extra_body": {"style": "plain", "n": 2}, "drop": ["seed", "size"]}
     entry = load_catalog({"hf-nscale": changes})["hf-nscale"]
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
 
     await OpenAIImages(entry, transport).generate(ORDER, KEY)
 
     assert vendor.requests[0].body == {"model": FLUX, "prompt": "a fox", "style": "plain", "n": 2}
+
+
+async def test_fields_are_left_out_of_the_raw_wire_too(vendor: FakeVendor, transport: Transport) -> None:
+    """What `drop` names is not sent, among the parameters or beside them."""
+    changes = {
+        "base_url": vendor.url,
+        "extra_body": {"options": {}, "other": 1},
+        "drop": ["guidance_scale", "seed", "options"],
+    }
+    vendor.reply(raw(PNG))
+
+    await HuggingFaceInference(load_catalog({"hf-inference": changes})["hf-inference"], transport).generate(
+        ORDER, KEY
+    )
+
+    assert vendor.requests[0].body == {
+        "inputs": "a fox",
+        "parameters": {"num_inference_steps": 4, "width": 768, "height": 512},
+        "other": 1,
+    }
 
 
 async def test_hugging_face_is_asked_for_a_picture(
@@ -226,67 +233,3 @@ async def test_hugging_face_is_asked_for_a_picture(
     assert hugging_face.name == "hf-inference"
     assert vendor.requests[0].headers["Accept"] == "image/png"
     assert vendor.requests[0].body["parameters"]["num_inference_steps"] == picture.steps == 4
-
-
-# ---- Pictures --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        pytest.param({"b64_json": BASE64}, id="base64"),
-        pytest.param({"b64_json": BASE64, "url": None, "revised_prompt": "a red fox"}, id="and more"),
-        pytest.param({"url": f"data:image/png;base64,{BASE64}"}, id="a data URI"),
-        pytest.param({"url": "{url}/generated-images/1.png"}, id="an address on the same host"),
-        pytest.param({"url": "/generated-images/1.png"}, id="a relative address"),
-        pytest.param({"b64_json": "", "url": "/generated-images/1.png"}, id="empty base64 and an address"),
-    ],
-)
-async def test_a_picture_comes_in_many_forms(
-    vendor: FakeVendor, images: OpenAIImages, item: dict[str, Any]
-) -> None:
-    """Base64, a data URI and an address on the vendor's host are the same picture."""
-    item = {name: value and value.replace("{url}", vendor.url) for name, value in item.items()}
-    vendor.reply(with_data(item, usage={"total_tokens": 0}))
-    vendor.reply(raw(PNG))
-
-    picture = await images.generate(ORDER, KEY)
-
-    with Image.open(io.BytesIO(picture.png)) as image:
-        assert image.size == (picture.width, picture.height) == (24, 16)
-        assert image.convert("RGB").getpixel((3, 3)) == (0, 128, 128)
-    assert picture.usage == Usage(pictures=1)
-    for fetched in vendor.requests[1:]:
-        assert (fetched.method, fetched.path, fetched.key) == ("GET", "/generated-images/1.png", "")
-
-
-async def test_a_foreign_address_is_refused(vendor: FakeVendor, images: OpenAIImages) -> None:
-    """A vendor cannot make the bot ask other servers near it."""
-    async with FakeVendor() as other:
-        for address in (f"{other.url}/1.png", f"{other.url}/1.png".replace("http:", "https:")):
-            vendor.reply(with_data({"url": address}))
-
-            error = await take_error(images.generate(ORDER, KEY))
-
-            assert "not safe to fetch" in error.detail
-        assert other.requests == []
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param(raw(PNG, "image/png"), id="image/png"),
-        pytest.param(raw(PNG, "application/octet-stream"), id="no type"),
-        pytest.param(raw(PNG, "text/html"), id="the wrong type"),
-        pytest.param(with_data({"b64_json": BASE64}), id="JSON with base64"),
-    ],
-)
-async def test_raw_bytes_are_known_by_their_content(
-    vendor: FakeVendor, hugging_face: HuggingFaceInference, reply: Reply
-) -> None:
-    """On the raw wire the bytes decide, whatever the reply calls them; JSON may hold the picture too."""
-    vendor.reply(reply)
-
-    picture = await hugging_face.generate(ORDER, KEY)
-
-    assert (picture.width, picture.height, picture.seed, picture.steps) == (24, 16, 11, 4)

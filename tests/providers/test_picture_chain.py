@@ -116,7 +116,7 @@ async def test_a_picture_that_is_too_large_is_said_so(
     error = await take_error(router.generate(ORDER, ledger))
 
     assert str(error) == (
-        "The model sent a picture of more than 89 million pixels; 4096 x 4096 is the most that is taken. "
+        "The model sent a picture of 13000 x 13000 pixels; 4096 x 4096 is the most that is taken. "
         "Please try again in a minute."
     )
     assert [usage for _, usage in ledger.failed] == [ONE_PICTURE]
