@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from assistant.pdf_text import MAX_CHARACTERS, UnusablePdf, read_pdf
 from assistant.pictures import UnusablePicture, is_picture, shrink
 from providers.base import AttachedPicture
+from providers.pictures import in_worker
 
 LARGEST_BYTES = 20 * 1024 * 1024
 LARGEST_PDF_BYTES = 10 * 1024 * 1024
@@ -53,7 +53,7 @@ async def read_file(name: str, data: bytes) -> Attached:
     name = plain_name(name)
     if is_picture(data):
         try:
-            return Attached(name, picture=await asyncio.to_thread(shrink, data))
+            return Attached(name, picture=await in_worker(shrink, data))
         except UnusablePicture as reason:
             raise UnreadableFile(f"{name} {reason}. Attach another picture.") from None
     if data[:1024].lstrip().startswith(b"%PDF-"):

@@ -107,18 +107,28 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """A picture to be made. Sizes in pixels; `steps` None is the provider's own default."""
+    """A picture to be made. Sizes in pixels, `seed` from 0 to 2^31-1; None is the provider's own default.
+
+    What a model cannot do is changed to the nearest that it can: the picture's `adjustments` say so.
+    """
 
     prompt: str
     width: int = 1024
     height: int = 1024
-    seed: int = 0
+    seed: int | None = 0
     steps: int | None = None
+    guidance: float | None = None  # how closely the prompt is followed; 1 is not at all
+    negative: str = ""  # what the picture shall not show
+    model: str | None = None  # one that a provider of the chain offers; None: the chain's own choice
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A finished picture, checked and encoded as PNG. `steps` is None for a model that has none."""
+    """A finished picture, checked and encoded as PNG, and what it was really made with.
+
+    The same stands in the PNG, in its text chunk `parameters`. `seed`, `steps` and `guidance` are None for a
+    model that has none. `adjustments` has a sentence for each wish that could not be met as it was.
+    """
 
     png: bytes = field(repr=False)
     width: int
@@ -128,6 +138,9 @@ class Picture:
     steps: int | None = None
     usage: Usage = Usage(pictures=1)
     rest_seconds: float | None = None  # as in Rest
+    guidance: float | None = None
+    negative: str = ""
+    adjustments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

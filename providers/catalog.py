@@ -7,23 +7,16 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from providers.limits import PictureLimits
+from providers.transport import Auth
 
 ChatWire = Literal["chat-completions", "local"]
-ImageWire = Literal["hf-inference", "openai-images", "sketch"]
+ImageWire = Literal["hf-inference", "openai-images", "fal", "sdapi", "sketch"]
 Wire = Literal[ChatWire, ImageWire]
-
-Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 # Fields that are facts of a model: what we say of ours does not hold for another that a host sets.
@@ -31,10 +24,11 @@ ABOUT_A_MODEL = ("sees", "context_tokens")
 LOCAL_CONTEXT_TOKENS = 4096
 
 
-class OfferedModel(BaseModel):
-    """A model that a provider offers besides its default one, or did until it was retired."""
+class OfferedModel(PictureLimits):
+    """A model that a provider offers besides its default one, or did until it was retired.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    For a picture model, what it does otherwise than the provider's default one.
+    """
 
     retired: date | None = None
     successor: str = ""  # the model to use in its place
@@ -43,10 +37,11 @@ class OfferedModel(BaseModel):
     context_tokens: int | None = Field(None, ge=256)
 
 
-class Entry(BaseModel):
-    """One provider: a vendor endpoint as it is to be called. Times in seconds."""
+class Entry(PictureLimits):
+    """One provider: a vendor endpoint as it is to be called. Times in seconds.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    One that makes pictures also says what its model can do.
+    """
 
     name: str
     wire: Wire
@@ -54,8 +49,8 @@ class Entry(BaseModel):
     base_url: str = Field("", validate_default=True)
     model: str
     keys: tuple[str, ...] = ()  # settings that hold its keys; none: it is called without
-    accounts: dict[str, str] = {}  # for keys (NAME2) that share an account: that account's label
-    models: dict[str, OfferedModel] = {}  # models that may be asked for by name, or that are retired
+    accounts: dict[str, str] = Field({})  # for keys (NAME2) that share an account: that account's label
+    models: dict[str, OfferedModel] = Field({})  # models that may be asked for by name, or that are retired
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
     advice: str = ""  # what to use in its place
 
@@ -69,7 +64,8 @@ class Entry(BaseModel):
     requests_per_minute: int | None = Field(None, ge=1)
 
     # What is sent.
-    extra_body: dict[str, Any] = {}
+    auth: Auth = "bearer"
+    extra_body: dict[str, Any] = Field({})
     drop: tuple[str, ...] = ()  # fields that this vendor refuses
 
     # Chat. What the default model can; what is not known is not claimed.
@@ -84,13 +80,11 @@ class Entry(BaseModel):
     top_p: float | None = None
 
     # Pictures.
-    steps: int | None = Field(None, ge=1)  # default; None: the model has none
-    max_steps: int = Field(12, ge=1)
     steps_field: str = "num_inference_steps"
-    guidance_scale: float | None = None
     size_fields: Literal["size", "width_height"] = "size"
-    sizes: tuple[Size, ...] = ()  # the only sizes it can make, as "1024x1024"; none: any
-    seeded: bool = True
+    negative_separator: str = ""  # behind it in the prompt this server reads the negative one
+    arguments_tag: str = ""  # between two of these in the prompt this server reads seed and steps
+    picture_hosts: tuple[str, ...] = ()  # where its pictures may be fetched, besides its own host
 
     # Models in the bot's own process.
     model_path: str = ""
@@ -114,10 +108,10 @@ class Entry(BaseModel):
             model = known.successor
         return model
 
-    def with_model(self, name: str) -> Entry:
+    def with_model(self, name: str) -> Self:
         """The same provider with another of its models, and with what is known of that one."""
         known = self.models.get(name, OfferedModel())
-        facts = known.model_dump(include=set(ABOUT_A_MODEL), exclude_none=True)
+        facts = known.model_dump(exclude_unset=True, exclude={"retired", "successor"})
         return self.model_copy(update={"model": name, **facts})
 
     @field_validator("sees")

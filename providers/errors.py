@@ -44,6 +44,8 @@ BY_CODE: dict[str, type[ProviderError]] = {
     "model_not_found": ModelRetired,
     "model_not_supported": ModelRetired,
     "content_filter": ContentRefused,
+    "content_policy_violation": ContentRefused,
+    "moderation_blocked": ContentRefused,
     "context_length_exceeded": PromptTooLong,
     "exceed_context_size_error": PromptTooLong,
     "tokens_limit_reached": PromptTooLong,
@@ -125,6 +127,8 @@ def _kind(
     if status == 402:
         return QuotaExhausted
     if status == 403:
+        if "exhausted balance" in text:  # fal
+            return QuotaExhausted
         if says(("moderation", "flagged")):
             return ContentRefused
         return KeyRejected if "permission" in text else NotEntitled
@@ -157,6 +161,8 @@ def _words_of(body: bytes) -> VendorWords:
     sources = [data] if isinstance(data, dict) else []
     if sources and isinstance(data.get("error"), dict):
         sources.insert(0, data["error"])
+    if sources and isinstance(data.get("detail"), list):  # FastAPI and fal
+        sources += [item for item in data["detail"][:5] if isinstance(item, dict)]
     codes: set[str] = set()
     status = None
     estimated_time = None

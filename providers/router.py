@@ -53,14 +53,35 @@ class CannotSee(ProviderError):
 
 
 class Router(Generic[P]):
-    """Walks the chain until one target answers. Routers of one bot share their `state`."""
+    """Walks the chain until one target answers. Routers of one bot share their `state`.
+
+    `others` are models that the providers offer besides those of the chain: asked only by name.
+    """
 
     def __init__(
-        self, routes: Sequence[Route[P]], state: State | None = None, budget: Budget | None = None
+        self,
+        routes: Sequence[Route[P]],
+        state: State | None = None,
+        budget: Budget | None = None,
+        others: Sequence[Route[P]] = (),
     ) -> None:
         self.routes: tuple[Route[P], ...] = tuple(routes)
+        self.others: tuple[Route[P], ...] = tuple(others)
         self.state = state or State()
         self.budget = budget or Budget()
+
+    def offering(self, model: str | None) -> tuple[Route[P], ...]:
+        """The routes of a model, named as `model` or `provider/model`; without a name, the chain.
+
+        Raises NoSuchModel.
+        """
+        if not model:
+            return self.routes
+        every = self.routes + self.others
+        found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))
+        if not found:
+            raise NoSuchModel(f"nobody offers {model!r}")
+        return found
 
     def healths(self) -> Iterator[tuple[Route[P], Key, Health]]:
         """Every provider and key of the chain, with what keeps it from being asked, if anything does."""
@@ -79,40 +100,19 @@ class Router(Generic[P]):
 
 
 class ChatRouter(Router[ChatProvider]):
-    """Continues conversations on the first target of the chain that can.
-
-    `others` are models that the providers offer besides those of the chain: asked only by name.
-    """
-
-    def __init__(
-        self,
-        routes: Sequence[Route[ChatProvider]],
-        state: State | None = None,
-        budget: Budget | None = None,
-        others: Sequence[Route[ChatProvider]] = (),
-    ) -> None:
-        super().__init__(routes, state, budget)
-        self.others = tuple(others)
+    """Continues conversations on the first target of the chain that can."""
 
     @property
     def max_tokens(self) -> int:
         """The most tokens that any answer may have."""
         return max((route.max_tokens for route in self.routes), default=0)
 
-    def _offering(self, model: str) -> tuple[Route[ChatProvider], ...]:
-        """The routes of a model, named as `model` or `provider/model`. Raises NoSuchModel."""
-        every = (*self.routes, *self.others)
-        found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))
-        if not found:
-            raise NoSuchModel(f"nobody offers {model!r}")
-        return found
-
     def _choose(self, request: ChatRequest) -> tuple[Sequence[Route[ChatProvider]], str]:
         """The routes that a request may go, and what the host is told it is for.
 
         Raises NoSuchModel, and CannotSee when the request has pictures and all routes are blind.
         """
-        routes = self._offering(request.model) if request.model else self.routes
+        routes = self.offering(request.model)
         purpose = f"answers of {request.model}" if request.model else "answers"
         if routes and any(message.pictures for message in request.messages):
             seeing, purpose = tuple(route for route in routes if route.sees), f"{purpose} about pictures"
@@ -195,8 +195,10 @@ class ImageRouter(Router[ImageProvider]):
 
     async def generate(self, request: ImageRequest, ledger: Ledger) -> Picture:
         """Make one picture; the open attempt is then the caller's to end. Raises ProviderError."""
-        seconds = max((route.total_seconds for route in self.routes), default=0)
-        walk = Walk(self.routes, self.state, self.budget, "pictures", seconds)
+        routes = self.offering(request.model)
+        seconds = max((route.total_seconds for route in routes), default=0)
+        purpose = f"pictures of {request.model}" if request.model else "pictures"
+        walk = Walk(routes, self.state, self.budget, purpose, seconds)
         one_picture = Usage(pictures=1, estimated=True)
         while True:
             async with walk.next_target() as (route, lease):

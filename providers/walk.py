@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic
 
-from providers.base import Key, ProviderError, Usage
+from providers.base import Key, ProviderError, Unavailable, Usage
 from providers.pool import NEVER, Lease, Status
 from providers.route import Budget, Ledger, P, Route, State
 
@@ -227,13 +227,20 @@ class Walk(Generic[P]):
             sentence = f"{NoneAnswered.sentence} The bot's host has been told."
         else:
             busy = reasons and reasons <= {"rate", "exhausted", "auth", "not_entitled", "retired"}
-            why = "All of the bot's models are busy or used up." if busy else NoneAnswered.sentence
+            why = "All of the bot's models are busy or used up." if busy else self._broken_replies()
             sentence = f"{why} Please try again {in_words(wait)}."
         if not self._causes:
             self._state.notices.begin(
                 ("nobody", self._purpose), f"Nobody can be asked for {self._purpose}; again {in_words(wait)}."
             )
         return NoneAnswered(self._causes, sentence)
+
+    def _broken_replies(self) -> str:
+        """What is said of faults on the way: their own sentence, when all have the same."""
+        told = {(cause.kind, str(cause)) for cause in self._causes}
+        kind, sentence = told.pop() if len(told) == 1 else ("", "")
+        own = kind == "transient" and sentence != Unavailable.sentence
+        return sentence if own else NoneAnswered.sentence
 
     def _reasons(self) -> set[str]:
         pool = self._state.pool

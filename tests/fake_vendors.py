@@ -69,6 +69,7 @@ class FakeVendor:
         self._unexpected: list[Request] = []
         self._closing = asyncio.Event()
         self._left = asyncio.Event()
+        self._asked = asyncio.Event()
         server = web.Server(self._serve, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=1)
 
@@ -97,6 +98,12 @@ class FakeVendor:
         """Add replies to the queue; with `key`, only for requests that carry it."""
         self._replies[key].extend(replies)
 
+    async def asked(self, times: int = 1) -> None:
+        """Wait until so many requests have come."""
+        while len(self.requests) < times:
+            self._asked.clear()
+            await asyncio.wait_for(self._asked.wait(), timeout=5)
+
     async def client_left(self) -> None:
         """Wait until a client has closed its connection in the middle of a reply."""
         await asyncio.wait_for(self._left.wait(), timeout=5)
@@ -106,6 +113,7 @@ class FakeVendor:
         body = json.loads(content) if content else None
         received = Request(request.method, request.raw_path, request.headers, body)
         self.requests.append(received)
+        self._asked.set()
         queue = self._replies[received.key] or self._replies[""]
         if not queue:
             self._unexpected.append(received)

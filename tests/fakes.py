@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
+from PIL import Image
 from pydantic import SecretStr
 
 from providers.base import (
@@ -91,10 +92,15 @@ class ScriptedImages:
         return Picture(small_png(), 8, 8, self.model, request.seed, request.steps)
 
 
-def small_png(width: int = 8, height: int = 8) -> bytes:
-    from PIL import Image
+def small_picture(width: int = 8, height: int = 8) -> Image.Image:
+    """Teal, with a white pixel: one of a single colour would be taken for one that a filter has blanked."""
+    picture = Image.new("RGB", (width, height), "teal")
+    picture.putpixel((0, 0), (255, 255, 255))
+    return picture
 
-    return encode_png(Image.new("RGB", (width, height), "teal"))
+
+def small_png(width: int = 8, height: int = 8) -> bytes:
+    return encode_png(small_picture(width, height))
 
 
 def chat_route(provider: ChatProvider, *keys: Key, **times: float) -> Route[ChatProvider]:

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from providers.catalog import Entry, load_catalog
-from providers.images import HuggingFaceInference, OpenAIImages
+from providers.hf_inference import HuggingFaceInference
+from providers.openai_images import OpenAIImages
 from providers.transport import Transport
 from tests.fake_vendors import FakeVendor
 

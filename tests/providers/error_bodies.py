@@ -138,6 +138,7 @@ OPENAI = [
     Row("context, other words", 400, error("input tokens exceed the configured limit"), PromptTooLong),
     Row("Azure: prompt filtered", 400, AZURE_FILTERED, ContentRefused),
     Row("key", 401, error("Incorrect API key provided", "invalid_api_key"), KeyRejected),
+    Row("pictures: moderation", 400, error("blocked", "moderation_blocked"), ContentRefused),
     Row("country", 403, error("Country not supported", "unsupported_country"), NotEntitled),
     Row("no such model", 404, error("The model does not exist", "model_not_found"), ModelRetired),
     Row("too large", 413, error("Request too large"), PromptTooLong),

@@ -94,7 +94,7 @@ def test_an_entry_that_says_little_gets_the_usual_bounds() -> None:
     assert (entry.first_text_seconds, entry.idle_seconds, entry.total_seconds) == (60, 30, 600)
     assert (entry.max_tokens, entry.stream, entry.stream_options) == (1024, True, True)
     assert (entry.temperature, entry.top_p, entry.extra_body, entry.drop) == (None, None, {}, ())
-    assert (entry.steps, entry.max_steps, entry.sizes, entry.seeded) == (None, 12, (), True)
+    assert (entry.steps, entry.max_steps, entry.sizes, entry.takes) == (None, 12, (), ("seed",))
     assert entry.label == "mine (m)"
 
 
@@ -146,6 +146,8 @@ def test_entries_cannot_be_changed_afterwards() -> None:
             {"sizes": ["big"]},
             "[providers.openai-images] sizes.0: String should match pattern",
         ),
+        ("sketch", {"takes": ["luck"]}, "[providers.sketch] takes.0: Input should be 'seed', 'guidance' or"),
+        ("sketch", {"min_steps": 9}, "[providers.sketch]: min_side and min_steps must not be above max_side"),
         (
             "hf-inference",
             {"retired": "soon"},

@@ -1,4 +1,4 @@
-"""The two picture wires over a real socket: how a picture comes, and what comes in its place."""
+"""The picture wires that answer at once, over a socket: how a picture comes, and what comes in its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from providers.base import ContentRefused, ImageRequest, ProviderError, RateLimited, Unavailable, Usage
-from providers.images import HuggingFaceInference, OpenAIImages
+from providers.hf_inference import HuggingFaceInference
+from providers.openai_images import OpenAIImages
 from providers.transport import PICTURE_BODY_BYTES
 from tests.fake_vendors import FakeVendor, Reply, broken, json_reply, oversized, raw
 from tests.fakes import key, small_png
@@ -173,7 +174,7 @@ NO_PICTURES = [
     pytest.param(with_data(), id="no data"),
     pytest.param(json_reply({}), id="nothing"),
     pytest.param(with_data({}), id="an empty item"),
-    pytest.param(with_data(BASE64), id="an item that is no object"),
+    pytest.param(with_data(7), id="an item that is no object"),
     pytest.param(json_reply({"output": None}), id="Replicate: still cold"),
     pytest.param(json_reply({"output": ["a.png"]}), id="a name that is no address"),
     pytest.param(json_reply({"output": {"url": 7}}), id="an address that is a number"),
@@ -203,6 +204,6 @@ async def test_a_200_without_a_picture_may_cost(
 
         error = await take_error(provider.generate(ORDER, KEY))
 
-        assert type(error) is Unavailable
+        assert isinstance(error, Unavailable)
         assert error.maybe_billed
         assert "log in" not in str(error)

@@ -34,9 +34,12 @@ from providers.base import (
 from providers.catalog import Entry
 from providers.chat_completions import ChatCompletions
 from providers.errors import SECONDS_WITHOUT_WORK, read_error
-from providers.images import HuggingFaceInference, OpenAIImages
+from providers.fal import Fal
+from providers.hf_inference import HuggingFaceInference
+from providers.openai_images import OpenAIImages
 from providers.pool import Status
 from providers.router import ChatRouter, ImageRouter
+from providers.sdapi import StableDiffusionAPI
 from providers.transport import Transport
 from tests.fake_vendors import FakeVendor, Reply, chat_answer, json_reply, openai_stream, raw
 from tests.fakes import RecordedLedger, chat_route, image_route, key, small_png
@@ -79,12 +82,21 @@ class Wire(NamedTuple):
     good: Reply
 
 
-PICTURE = json_reply({"data": [{"b64_json": base64.b64encode(small_png()).decode()}]})
+PNG = small_png()
+BASE64 = base64.b64encode(PNG).decode()
 WIRES = {
     "chat, streamed": Wire(ChatCompletions, {"wire": "chat-completions"}, openai_stream("Yes.")),
     "chat, whole": Wire(ChatCompletions, {"wire": "chat-completions", "stream": False}, chat_answer("Yes.")),
-    "pictures": Wire(OpenAIImages, {"wire": "openai-images"}, PICTURE),
-    "pictures, raw": Wire(HuggingFaceInference, {"wire": "hf-inference"}, raw(small_png())),
+    "pictures": Wire(OpenAIImages, {"wire": "openai-images"}, json_reply({"data": [{"b64_json": BASE64}]})),
+    "pictures, raw": Wire(HuggingFaceInference, {"wire": "hf-inference"}, raw(PNG)),
+    "pictures, fal": Wire(
+        Fal,
+        {"wire": "fal"},
+        json_reply({"images": [{"url": f"data:image/png;base64,{BASE64}"}], "has_nsfw_concepts": [False]}),
+    ),
+    "pictures, web UI": Wire(
+        StableDiffusionAPI, {"wire": "sdapi"}, json_reply({"images": [BASE64], "info": "{}"})
+    ),
 }
 
 
@@ -176,4 +188,5 @@ async def test_a_gateway_that_waited_before_it_gave_up_may_have_cost(scene: Scen
     wires = list(WIRES.values())
     booked = await asyncio.gather(*(spent(wire, status) for status in (502, 504, 503, 429) for wire in wires))
 
-    assert booked == [text, text, picture, picture] * 2 + [None] * 8
+    costs = [text if wire.provider is ChatCompletions else picture for wire in wires]
+    assert booked == costs * 2 + [None] * len(wires) * 2
