@@ -16,6 +16,7 @@ Errors, each with its class (``kind``) and a text that is safe to show to a memb
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -28,11 +29,25 @@ FinishReason = Literal["stop", "length", "content_filter", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedPicture:
+    """A picture that goes along with a question, already scaled down."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+
+    @property
+    def data_uri(self) -> str:
+        """The picture itself as an address, which is how it is sent."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation. Pictures go to models that see."""
 
     role: Role
     content: str
+    pictures: tuple[AttachedPicture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +157,11 @@ class ChatProvider(Protocol):
     name: str
     model: str
 
-    def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest]:
-        """Yield the answer's pieces, then one Completion; a Rest at any time. Raises ProviderError."""
+    def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest | Usage]:
+        """Yield the answer's pieces, then one Completion. Raises ProviderError.
+
+        A Rest may come at any time, and so may a Usage: the vendor's count so far, for an answer that ends early.
+        """
         ...
 
 

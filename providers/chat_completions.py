@@ -43,7 +43,9 @@ class ChatCompletions:
         self._transport = transport
         self._url = entry.base_url.rstrip("/") + "/chat/completions"
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest]:
+    async def stream(
+        self, request: ChatRequest, key: Key
+    ) -> AsyncGenerator[Delta | Completion | Rest | Usage]:
         """Yield the answer's pieces, then one Completion. Raises ProviderError."""
         body = build_body(self._entry, request)
         reading = Reading()
@@ -55,6 +57,7 @@ class ChatCompletions:
                 yield Delta(text)
         else:
             broken = 0
+            seen: Usage | None = None
             try:
                 async with aclosing(self._transport.events(self._url, body, key)) as events:
                     async for event in events:
@@ -73,6 +76,10 @@ class ChatCompletions:
                             continue
                         if (text := reading.take(frame)) != "":
                             yield Delta(text)
+                        if reading.usage is not seen:
+                            seen = reading.usage
+                            if seen is not None:
+                                yield seen
             except Unavailable as error:
                 # A connection lost after the answer's end has lost nothing of the answer.
                 if error.status is not None or reading.finish_reason is None:
@@ -111,11 +118,11 @@ class Reading:
         self._has_choice = False
         self._thinking = ThinkingFilter()
         self._parts: list[str] = []
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None  # the vendor's last word on it
 
     def take(self, frame: Mapping[str, Any]) -> str:
         """Take the next frame and return the text it adds, which may be none. Raises Unavailable."""
-        self._usage = read_usage(frame.get("usage")) or self._usage
+        self.usage = read_usage(frame.get("usage")) or self.usage
         choices = frame.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             return ""  # usage at the end, or a vendor's notes at the start
@@ -150,7 +157,7 @@ class Reading:
         if not self._has_choice:
             raise broken_reply("the vendor's answer has no choices")
         text = "".join(self._parts)
-        usage = self._usage or Usage(
+        usage = self.usage or Usage(
             prompt_tokens=estimate_prompt(request.messages),
             completion_tokens=estimate_tokens(text),
             estimated=True,

@@ -23,10 +23,9 @@ from providers.base import (
     ProviderError,
     Unavailable,
     Usage,
-    estimate_prompt,
-    estimate_tokens,
 )
 from providers.deadline import Deadline
+from providers.estimates import measure
 from providers.pool import Health, Status
 from providers.route import Budget, Ledger, P, Route, State
 from providers.walk import NotSent, Walk
@@ -83,39 +82,43 @@ class ChatRouter(Router[ChatProvider]):
         super().__init__(routes, state, budget)
         self.others = tuple(others)
 
-    @property
-    def max_tokens(self) -> int:
-        """The most tokens that any answer may have."""
-        return max((route.max_tokens for route in self.routes), default=0)
-
-    def _offering(self, model: str) -> tuple[Route[ChatProvider], ...]:
-        """The routes of a model, named as `model` or `provider/model`. Raises NoSuchModel."""
+    def offering(self, model: str | None) -> tuple[Route[ChatProvider], ...]:
+        """The routes of a model, named as `model` or `provider/model`; of None, the chain. Raises NoSuchModel."""
+        if model is None:
+            return self.routes
         every = (*self.routes, *self.others)
-        found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))
+        found = tuple(route for route in every if model in (route.provider.model, route.full_name))
         if not found:
             raise NoSuchModel(f"nobody offers {model!r}")
         return found
 
-    async def stream(self, request: ChatRequest, ledger: Ledger) -> AsyncGenerator[Delta | Completion]:
+    async def stream(
+        self, request: ChatRequest, ledger: Ledger
+    ) -> AsyncGenerator[Delta | Usage | Completion]:
         """Yield the answer's pieces, then one Completion; the open attempt is then the caller's to end.
+
+        A Usage in between is what the vendor has counted so far.
 
         Once text has come no other target is asked: an answer that breaks off ends with a Completion whose
         `finish_reason` is "interrupted". Raises ProviderError when nobody answered.
         """
-        routes = self._offering(request.model) if request.model else self.routes
+        routes = self.offering(request.model)
+        estimates = self.state.estimates
         seconds = max((route.first_text_seconds for route in routes), default=0)
         purpose = f"answers of {request.model}" if request.model else "answers"
         walk = Walk(routes, self.state, self.budget, purpose, seconds)
         shortened = False
         while True:
-            prompt_tokens = estimate_prompt(request.messages)
+            features = measure(request.messages)
             async with walk.next_target() as (route, lease):
+                prompt_tokens = estimates.prompt(route.full_name, features)
                 reserved = Usage(prompt_tokens, request.max_tokens or route.max_tokens, estimated=True)
                 await ledger.begin(route.target(lease.key), reserved)
                 if walk.too_late(route, lease):
                     await ledger.fail(NotSent(), None)
                     continue
                 parts: list[str] = []
+                seen: Usage | None = None
                 ended = False
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
@@ -132,6 +135,15 @@ class ChatRouter(Router[ChatProvider]):
                                 elif isinstance(event, Completion):
                                     walk.confirm(route, lease)
                                     ended = True
+                                    if event.usage.estimated:  # nobody has counted
+                                        name, text = route.full_name, event.text
+                                        spent = estimates.interrupted(name, prompt_tokens, text, seen)
+                                        event = replace(event, usage=spent)
+                                    else:
+                                        estimates.learn(route.full_name, features, event.usage.prompt_tokens)
+                                    yield event
+                                elif isinstance(event, Usage):
+                                    seen = event
                                     yield event
                                 else:
                                     lease.rest(event.seconds)
@@ -141,10 +153,11 @@ class ChatRouter(Router[ChatProvider]):
                     return
                 except Exception as reason:
                     error = as_provider_error(reason)
-                    spent = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
+                    text = "".join(parts)
+                    spent = estimates.interrupted(route.full_name, prompt_tokens, text, seen)
                     if parts:
                         walk.broke_off(route, error)
-                        yield Completion("".join(parts), spent, "interrupted", route.provider.model)
+                        yield Completion(text, spent, "interrupted", route.provider.model)
                         return
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
                     await ledger.fail(error, spent if error.maybe_billed else None)
