@@ -12,7 +12,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
-from assistant.values import Answer, Delta, Question, Refusal
+from assistant.values import Again, Answer, Begun, Delta, Question, Refusal, Waiting
 from cogs.delivery import LiveReply, quote
 from cogs.origin import origin_of
 from cogs.splitting import add_line, split_text
@@ -27,7 +27,6 @@ NOTES = {
     "content_filter": "-# The model's content filter ended the answer here.",
 }
 RESTARTING = "-# The bot is restarting, so the answer ends here. Please ask again in a minute."
-FORGOTTEN = "This question is no longer in the channel's history. Please ask it again with /ask."
 
 
 class Ask(commands.Cog):
@@ -49,7 +48,7 @@ class Ask(commands.Cog):
     ) -> None:
         """Ask the language model a question."""
         await interaction.response.defer(thinking=True, ephemeral=private)
-        await answer(self._assistant, interaction, prompt, private)
+        await answer(self._assistant, interaction, Question(origin_of(interaction), prompt, private))
 
 
 class TryAgain(
@@ -76,32 +75,32 @@ class TryAgain(
 
     async def _ask_again(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
         await interaction.response.defer(thinking=True)
-        prompt = await bot.assistant.question_of(self._turn_id, interaction.channel_id or 0)
-        if prompt is None:
-            await interaction.edit_original_response(content=FORGOTTEN)
-        else:
-            await answer(bot.assistant, interaction, prompt, private=False)
+        may_manage = interaction.permissions.manage_messages
+        await answer(
+            bot.assistant, interaction, Again(origin_of(interaction), self._turn_id, may_manage=may_manage)
+        )
 
 
 async def answer(
-    assistant: Assistant, interaction: discord.Interaction[Any], prompt: str, private: bool
+    assistant: Assistant, interaction: discord.Interaction[Any], question: Question | Again
 ) -> None:
     """Answer a question in the response to an interaction that was deferred."""
-    heading = f"> {quote(prompt)}\n"
+    heading = f"> {quote(question.prompt)}\n" if isinstance(question, Question) else ""
     text = ""
     end: Answer | Refusal | None = None
     async with LiveReply(interaction, heading) as reply:
         try:
-            pieces = assistant.ask(Question(origin_of(interaction), prompt, private))
-            async with aclosing(pieces) as events:
+            async with aclosing(assistant.ask(question)) as events:
                 async for event in events:
-                    if not isinstance(event, Delta):
+                    if isinstance(event, Delta):
+                        text += event.text
+                        reply.show(text)
+                        if reply.gone:  # deleted by a moderator: nobody reads on
+                            return
+                    elif isinstance(event, Begun):
+                        heading = reply.heading = f"> {quote(event.prompt)}\n"
+                    elif not isinstance(event, Waiting):
                         end = event
-                        continue
-                    text += event.text
-                    reply.show(text)
-                    if reply.gone:  # deleted by a moderator: nobody reads on
-                        return
         except asyncio.CancelledError:
             await reply.finish(add_line(split_text(heading + text), RESTARTING))
             raise

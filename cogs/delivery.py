@@ -61,7 +61,7 @@ class LiveReply:
 
     def __init__(self, interaction: discord.Interaction[Any], heading: str = "") -> None:
         self._interaction = interaction
-        self._heading = heading
+        self.heading = heading
         self._latest = ""
         self._changed = asyncio.Event()
         self._finished = asyncio.Event()
@@ -114,7 +114,7 @@ class LiveReply:
         while not self._finished.is_set() and not self.gone:
             if self._changed.is_set():
                 self._changed.clear()
-                content = beginning(self._heading + self._latest)
+                content = beginning(self.heading + self._latest)
                 outcome = await attempt(self._interaction.edit_original_response(content=content))
                 self.gone = outcome is Outcome.GONE
             try:

@@ -160,7 +160,7 @@ class ChatProvider(Protocol):
     def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest | Usage]:
         """Yield the answer's pieces, then one Completion. Raises ProviderError.
 
-        A Rest may come at any time, and so may a Usage: the vendor's count so far, for an answer that ends early.
+        A Rest may come at any time, and so may a Usage: the vendor's count so far, in case it ends early.
         """
         ...
 

@@ -43,10 +43,10 @@ NOISE = 0.1
 DRIFT = 0.0005
 
 
-def measure(messages: Sequence[Message]) -> Features:
-    """What a prompt of these messages is made of."""
+def measure(messages: Sequence[Message], pictures: int = 0) -> Features:
+    """What a prompt of these messages is made of, with so many pictures besides those in them."""
     counts = _count("".join([message.content for message in messages]))
-    return (*counts, len(messages), sum(len(message.pictures) for message in messages))
+    return (*counts, len(messages), sum([len(message.pictures) for message in messages], start=pictures))
 
 
 def _count(text: str) -> Features:

@@ -60,10 +60,16 @@ class Router(Generic[P]):
                     health = Health(Status.RESTING, breaker.open_until, "transient")
                 yield route, key, health
 
+    def is_ready(self, route: Route[P]) -> bool:
+        """Whether this provider may be asked now."""
+        worst = self.state.pool.worst
+        return not self.state.breaker(route.name).is_open and any(
+            worst(route.ring, key).status is Status.READY for key in route.keys
+        )
+
     def next_route(self) -> Route[P] | None:
         """The provider that would be asked now; None: nobody."""
-        ready = (route for route, _, health in self.healths() if health.status is Status.READY)
-        return next(ready, None)
+        return next(filter(self.is_ready, self.routes), None)
 
 
 class ChatRouter(Router[ChatProvider]):
@@ -83,7 +89,7 @@ class ChatRouter(Router[ChatProvider]):
         self.others = tuple(others)
 
     def offering(self, model: str | None) -> tuple[Route[ChatProvider], ...]:
-        """The routes of a model, named as `model` or `provider/model`; of None, the chain. Raises NoSuchModel."""
+        """The routes of a model, `model` or `provider/model`; of None, the chain. Raises NoSuchModel."""
         if model is None:
             return self.routes
         every = (*self.routes, *self.others)
@@ -91,6 +97,11 @@ class ChatRouter(Router[ChatProvider]):
         if not found:
             raise NoSuchModel(f"nobody offers {model!r}")
         return found
+
+    def expected(self, model: str | None) -> Route[ChatProvider]:
+        """The route that would be asked first, of a chain that is not empty. Raises NoSuchModel."""
+        offered = self.offering(model)
+        return next(filter(self.is_ready, offered), offered[0])
 
     async def stream(
         self, request: ChatRequest, ledger: Ledger

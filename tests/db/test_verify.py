@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from db.engine import Database
-from db.history import Turn, add_turn
+from db.history import add_turn
 from db.ledger import admit, attempts, begin_attempt, hourly, requests
-from tests.db.entries import UNBILLED, attempt, book, discrepancies, request
+from tests.db.entries import UNBILLED, attempt, book, discrepancies, request, turn
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ async def books(database: Database) -> Database:
     """Books in order: an answered request with its turn, and one that was refused."""
     async with database.transaction() as connection:
         turn_id = await book(connection, request(1))
-        await add_turn(connection, turn_id, 10, 20, 30, Turn("question", "answer"))
+        await add_turn(connection, turn(turn_id))
         await book(connection, request(2, user_id=31), UNBILLED)
     assert await discrepancies(database) == []
     return database
