@@ -40,7 +40,7 @@ from assistant.values import (
     Waiting,
 )
 from db.engine import Connection, Database, DatabaseError
-from db.history import ConversationKey, read_turns
+from db.history import MOST_TURNS, ConversationKey, read_turns
 from providers.base import ChatRequest, ContentRefused, Delta, ProviderError, Usage
 from providers.estimates import measure
 from providers.router import ChatRouter
@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 
 EMPTY_ANSWER = "The model gave an empty answer. Try again, or put the question in other words."
 STOPPED = "Stopped."
+
+# As many turns as mostly have room; only if they have are more read.
+FEW_TURNS = 16
 
 Event = Begun | Waiting | Delta | Answer | Refusal
 
@@ -181,10 +184,13 @@ class Asking:
         async def prepare(connection: Connection) -> int:
             nonlocal request
             needed = [*system_messages(conversation, work.setting), *await work.read(connection)]
-            turns = await read_turns(connection, work.key, before=work.before)
             route, estimates = router.expected(work.model), router.state.estimates
             room = find_room(conversation, needed, route, estimates)
-            chosen = choose_turns(turns, room, work.setting, route, estimates)
+            for limit in (FEW_TURNS, MOST_TURNS):
+                turns = await read_turns(connection, work.key, before=work.before, limit=limit)
+                chosen = choose_turns(turns, room, work.setting, route, estimates)
+                if len(chosen) < limit:
+                    break
             pictures = await attached_pictures(connection, chosen)
             messages = with_history(needed, history_messages(chosen, work.setting, pictures))
             request = ChatRequest(messages, work.model)

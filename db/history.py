@@ -5,14 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Row, Select, Table, case, delete, func, insert, select, update
+from sqlalchemy import Row, Table, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.tables import HistoryEntry, HistoryPicture
 
 history: Table = HistoryEntry.__table__  # type: ignore[assignment]  # declared as FromClause
 history_pictures: Table = HistoryPicture.__table__  # type: ignore[assignment]  # declared as FromClause
+
+# What a turn is read from, in the order in which `_whole_turns` takes it apart.
+COLUMNS = [
+    history.c[name]
+    for name in (
+        *("turn_id", "role", "content", "channel_id", "private_to", "user_id", "finish_reason"),
+        *("speaker", "attached", "pictures"),
+    )
+]
 
 # More than any token budget lets through, and a bound on what one question reads.
 MOST_TURNS = 100
@@ -74,26 +84,28 @@ class Forgotten:
 
 
 async def read_turns(
-    connection: AsyncConnection, key: ConversationKey, *, before: int | None = None
+    connection: AsyncConnection, key: ConversationKey, *, before: int | None = None, limit: int = MOST_TURNS
 ) -> list[Turn]:
     """The last turns of a conversation, or the last before a turn, oldest first."""
-    chosen = _in_conversation(select(history), key).limit(2 * MOST_TURNS)
+    chosen = select(*COLUMNS).where(
+        history.c.channel_id == key.channel_id, history.c.private_to == key.private_to
+    )
     if before is not None:
         chosen = chosen.where(history.c.turn_id < before)
-    rows = await connection.execute(chosen.order_by(history.c.turn_id.desc()))
+    rows = await connection.execute(chosen.order_by(history.c.turn_id.desc()).limit(2 * limit))
     return _whole_turns(rows)[::-1]
 
 
 async def read_turn(connection: AsyncConnection, turn_id: int) -> Turn | None:
     """One turn, if it is kept."""
-    rows = await connection.execute(select(history).where(history.c.turn_id == turn_id))
+    rows = await connection.execute(select(*COLUMNS).where(history.c.turn_id == turn_id))
     return next(iter(_whole_turns(rows)), None)
 
 
 async def read_newest_turn(connection: AsyncConnection, channel_id: int, user_id: int) -> Turn | None:
     """The newest turn of a member in a channel, the private conversation included."""
     rows = await connection.execute(
-        select(history)
+        select(*COLUMNS)
         .where(history.c.user_id == user_id, history.c.channel_id == channel_id)
         .order_by(history.c.turn_id.desc())
         .limit(2)
@@ -240,32 +252,22 @@ async def find_torn_turns(connection: AsyncConnection) -> list[str]:
     return problems
 
 
-def _in_conversation(
-    statement: Select[tuple[object, ...]], key: ConversationKey
-) -> Select[tuple[object, ...]]:
-    return statement.where(history.c.channel_id == key.channel_id, history.c.private_to == key.private_to)
-
-
-def _whole_turns(rows: Iterable[Row[tuple[object, ...]]]) -> list[Turn]:
+def _whole_turns(rows: Iterable[Row[Any]]) -> list[Turn]:
     """Both halves of each turn as one, in the order of the rows. A turn of one half is left out."""
-    halves: dict[int, dict[str, Row[tuple[object, ...]]]] = {}
+    halves: dict[int, Any] = {}
+    turns = []
     for row in rows:
-        halves.setdefault(row.turn_id, {})[row.role] = row
-    return [
-        Turn(
-            turn_id,
-            ConversationKey(question.channel_id, question.private_to),
-            question.user_id,
-            question.content,
-            answer.content,
-            answer.finish_reason,
-            question.speaker,
-            question.attached,
-            question.pictures,
-        )
-        for turn_id, turn in halves.items()
-        if (question := turn.get("user")) is not None and (answer := turn.get("assistant")) is not None
-    ]
+        turn_id, role = row[0], row[1]
+        if (other := halves.pop(turn_id, None)) is None:
+            halves[turn_id] = row
+        elif {role, other[1]} == {"user", "assistant"}:
+            question, answer = (row, other) if role == "user" else (other, row)
+            _, _, content, channel_id, private_to, user_id, _, speaker, attached, pictures = question
+            key = ConversationKey(channel_id, private_to)
+            turns.append(
+                Turn(turn_id, key, user_id, content, answer[2], answer[6], speaker, attached, pictures)
+            )
+    return turns
 
 
 def _storable(text: str) -> str:

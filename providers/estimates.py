@@ -36,11 +36,11 @@ for _mark, (_, _bytes) in zip(_MARKS, CLASSES, strict=True):
 
 # A vendor's count that is further from the estimate than this is not believed.
 BELIEVABLE = 5.0
-# How far one count may move an estimate, as a part of the count.
-LARGEST_STEP = 0.6
+# How far from the estimate one count may be taken to be, as a part of the estimate.
+LARGEST_STEP = 1.0
 # How well the classes can tell a text's tokens at all, as a part of them; how fast old counts are forgotten.
 NOISE = 0.1
-DRIFT = 0.0005
+DRIFT = 0.0001
 
 
 def measure(messages: Sequence[Message], pictures: int = 0) -> Features:
@@ -100,9 +100,9 @@ class _Model:
         ]
 
     def learn(self, features: Features, tokens: int) -> None:
-        shares = [count / tokens for count in features]
-        error = 1.0 - sum(map(float.__mul__, self.weights, shares))
-        error = max(-LARGEST_STEP, min(LARGEST_STEP, error))
+        expected = sum(map(float.__mul__, self.weights, map(float, features)))
+        shares = [count / expected for count in features]
+        error = min(LARGEST_STEP, tokens / expected - 1.0)
         doubt = [sum(map(float.__mul__, row, shares)) for row in self._variance]
         total = sum(map(float.__mul__, doubt, shares)) + NOISE**2
         gains = [value / total for value in doubt]

@@ -25,7 +25,7 @@ from providers.base import (
 from providers.pictures import encode_png
 from providers.route import Route, Target
 
-Step = str | float | BaseException | Completion
+Step = str | float | BaseException | Completion | Usage
 
 
 def key(name: str = "SOME_KEY", value: str = "secret-of-some-key") -> Key:
@@ -50,14 +50,14 @@ class ScriptedChat:
         self.calls: list[tuple[ChatRequest, Key]] = []
         self.closed = 0
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Usage | Completion]:
         self.calls.append((request, key))
         script = self.scripts.popleft() if self.scripts else answer("an answer")
         try:
             for step in script:
                 if isinstance(step, str):
                     yield Delta(step)
-                elif isinstance(step, Completion):
+                elif isinstance(step, Completion | Usage):
                     yield step
                 elif isinstance(step, BaseException):
                     raise step

@@ -17,7 +17,7 @@ from db.engine import Database
 from db.history import ConversationKey, Turn, read_turns
 from db.ledger import attempts, requests
 from db.verify import find_discrepancies
-from providers.base import ChatRequest, Completion, Delta, ImageRequest, Key, Message
+from providers.base import ChatRequest, Completion, Delta, ImageRequest, Key, Message, Usage
 from providers.router import ChatRouter, ImageRouter
 from tests.fakes import ScriptedChat, ScriptedImages, Step, chat_route, image_route, key
 
@@ -34,7 +34,7 @@ class GatedChat(ScriptedChat):
         self.asked = asyncio.Event()
         self.gate = asyncio.Event()
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Usage | Completion]:
         events = super().stream(request, key)
         self.asked.set()
         await self.gate.wait()

@@ -164,8 +164,9 @@ async def test_bot_that_stops_in_the_middle_starts_clean(database_url: str) -> N
     chat = GatedChat()
     async with open_database(database_url) as database:
         scene = Scene(database, [chat])
-        places = [{"channel_id": number, "user_id": number} for number in range(100)]
-        running = [asyncio.create_task(scene.ask(number, **place)) for number, place in enumerate(places)]
+        running = [
+            asyncio.create_task(scene.ask(number, channel_id=number, user_id=number)) for number in range(100)
+        ]
         await chat.asked.wait()
         await scene.assistant.stop()
         assert all(task.done() for task in running)
