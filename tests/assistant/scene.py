@@ -32,10 +32,12 @@ class GatedChat(ScriptedChat):
     def __init__(self, *scripts: Sequence[Step]) -> None:
         super().__init__(*scripts)
         self.asked = asyncio.Event()
+        self.arrived = 0  # questions, at the gate or through it
         self.gate = asyncio.Event()
 
     async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Usage | Completion]:
         events = super().stream(request, key)
+        self.arrived += 1
         self.asked.set()
         await self.gate.wait()
         async with aclosing(events):
