@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, Table, case, delete, func, insert, select, update
+from sqlalchemy import Row, Table, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.tables import HistoryEntry, HistoryPicture
@@ -212,42 +212,32 @@ async def forget_member(connection: AsyncConnection, user_id: int) -> Forgotten:
 
 async def find_torn_turns(connection: AsyncConnection) -> list[str]:
     """A sentence for each thing in the history that cannot be true."""
-    is_user = history.c.role == "user"
-    one_place = [
-        func.min(history.c[name]) == func.max(history.c[name])
-        for name in ("guild_id", "channel_id", "private_to", "user_id")
-    ]
-    is_whole = (
-        (func.count() == 2)
-        & (func.min(history.c.role) == "assistant")
-        & (func.max(history.c.role) == "user")
-        & one_place[0]
-        & one_place[1]
-        & one_place[2]
-        & one_place[3]
-        & func.min(history.c.private_to).in_([0, func.min(history.c.user_id)])
+    role, private_to, user_id = history.c.role, history.c.private_to, history.c.user_id
+    one_of_each = (func.count() == 2) & (func.min(role) == "assistant") & (func.max(role) == "user")
+    of_one_kind = and_(
+        *(
+            func.min(history.c[name]) == func.max(history.c[name])
+            for name in ("guild_id", "channel_id", "private_to", "user_id")
+        )
     )
-    torn = select(history.c.turn_id).group_by(history.c.turn_id).having(~is_whole).subquery()
-    kept = (
-        select(func.count())
-        .where(history_pictures.c.entry_id == history.c.id)
-        .correlate(history)
-        .scalar_subquery()
+    is_whole = one_of_each & of_one_kind & func.min(private_to).in_([0, func.min(user_id)])
+    torn = select(history.c.turn_id).group_by(history.c.turn_id).having(~is_whole)
+    there = select(func.count()).where(history_pictures.c.entry_id == history.c.id).correlate(history)
+    wrong = select(history.c.id).where(
+        (history.c.pictures != there.scalar_subquery()) | ((role != "user") & (history.c.pictures > 0))
     )
-    wrong = select(history.c.id).where(history.c.pictures != case((is_user, kept), else_=0)).subquery()
     lost = (
         select(history_pictures.c.entry_id)
         .outerjoin(history, history.c.id == history_pictures.c.entry_id)
         .where(history.c.id.is_(None))
-        .subquery()
     )
     problems = []
     for found, sentence in (
         (torn, "{} turns are torn."),
-        (wrong, "{} questions have not the pictures that they should have."),
+        (wrong, "{} messages have not the pictures that they should have."),
         (lost, "{} pictures have no question."),
     ):
-        if count := await connection.scalar(select(func.count()).select_from(found)):
+        if count := await connection.scalar(select(func.count()).select_from(found.subquery())):
             problems.append(sentence.format(count))
     return problems
 

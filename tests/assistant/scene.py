@@ -35,6 +35,12 @@ class GatedChat(ScriptedChat):
         self.arrived = 0  # questions, at the gate or through it
         self.gate = asyncio.Event()
 
+    async def until_arrived(self, number: int) -> None:
+        """Wait until so many questions have come to the gate since the beginning."""
+        async with asyncio.timeout(10):
+            while self.arrived < number:  # noqa: ASYNC110 (two lines of test are simpler than a condition)
+                await asyncio.sleep(0.001)
+
     async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Usage | Completion]:
         events = super().stream(request, key)
         self.arrived += 1

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 import hypothesis
@@ -25,13 +24,6 @@ from db.engine import Database
 from providers.base import Unavailable
 from tests.assistant.scene import SYSTEM, GatedChat, Scene, origin
 from tests.fakes import ScriptedChat, answer
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the others run until it has come to this."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
-            await asyncio.sleep(0.001)
 
 
 async def test_a_member_has_one_answer_at_a_time(database: Database) -> None:
@@ -59,9 +51,9 @@ async def test_a_channel_has_a_few_answers_at_a_time(database: Database) -> None
     chat = GatedChat()
     scene = Scene(database, [chat], conversation=Conversation("", 0, answers_per_channel=2))
     asking = [asyncio.create_task(scene.ask(number, user_id=number)) for number in range(1, 6)]
-    await until(lambda: chat.arrived == 2)
+    await chat.until_arrived(2)
     other = asyncio.create_task(scene.ask(9, user_id=9, channel_id=21))
-    await until(lambda: chat.arrived == 3)
+    await chat.until_arrived(3)
     chat.gate.set()
     everything = await asyncio.gather(*asking)
     await other
@@ -83,7 +75,7 @@ async def test_who_waits_for_themselves_blocks_nobody(database: Database) -> Non
     own = asyncio.create_task(scene.ask(2, user_id=30))
     await asyncio.sleep(0.02)
     behind = asyncio.create_task(scene.ask(3, user_id=31))
-    await until(lambda: chat.arrived == 2)
+    await chat.until_arrived(2)
 
     assert not own.done()
     chat.gate.set()
@@ -124,7 +116,7 @@ async def test_refused_questions_are_not_booked(database: Database) -> None:
     chat = GatedChat()
     scene = Scene(database, [chat])
     running = [asyncio.create_task(scene.ask(number)) for number in range(1 + MOST_OF_MEMBER)]
-    await until(lambda: chat.arrived == 1)
+    await chat.until_arrived(1)
     assert await scene.ask(50) == [Refusal(TOO_MANY_OF_YOURS)]
     running[-1].cancel()
     await asyncio.wait([running[-1]])
@@ -145,7 +137,7 @@ async def test_an_interaction_that_comes_twice_waits_once(database: Database) ->
     chat = GatedChat()
     scene = Scene(database, [chat])
     running = [asyncio.create_task(scene.ask(number)) for number in (1, 2)]
-    await until(lambda: chat.arrived == 1)
+    await chat.until_arrived(1)
     assert await scene.ask(2) == []
     chat.gate.set()
     await asyncio.wait(running)
