@@ -244,19 +244,17 @@ async def find_torn_turns(connection: AsyncConnection) -> list[str]:
 
 def _whole_turns(rows: Iterable[Row[Any]]) -> list[Turn]:
     """Both halves of each turn as one, in the order of the rows. A turn of one half is left out."""
-    halves: dict[int, Any] = {}
+    halves: dict[int, tuple[Any, ...]] = {}
     turns = []
-    for row in rows:
-        turn_id, role = row[0], row[1]
+    for row in map(tuple, rows):
+        turn_id, role = row[:2]
         if (other := halves.pop(turn_id, None)) is None:
             halves[turn_id] = row
         elif {role, other[1]} == {"user", "assistant"}:
             question, answer = (row, other) if role == "user" else (other, row)
-            _, _, content, channel_id, private_to, user_id, _, speaker, attached, pictures = question
+            _, _, content, channel_id, private_to, user_id, _, *more = question
             key = ConversationKey(channel_id, private_to)
-            turns.append(
-                Turn(turn_id, key, user_id, content, answer[2], answer[6], speaker, attached, pictures)
-            )
+            turns.append(Turn(turn_id, key, user_id, content, answer[2], answer[6], *more))
     return turns
 
 

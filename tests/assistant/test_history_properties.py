@@ -1,4 +1,4 @@
-"""The history and the books under any order of questions, new answers, more of them, stops, and forgetting."""
+"""The history and the books under any order of questions, new answers, more of them, and forgetting."""
 
 import asyncio
 import tempfile
@@ -70,18 +70,16 @@ class Player:
             return
         if kind == "forget member":
             forgotten = await self.assistant.forget_member(member)
-            gone = {
-                turn: key
+            theirs = [
+                (key, turn)
                 for key, turns in self.expected.items()
                 for turn, (asker, _, _) in turns.items()
                 if asker == member
-            }
-            for turn, key in gone.items():
+            ]
+            for key, turn in theirs:
                 del self.expected[key][turn]
-            assert (forgotten.turns, forgotten.channels) == (
-                len(gone),
-                len({key.channel_id for key in gone.values()}),
-            )
+            channels = {key.channel_id for key, _ in theirs}
+            assert (forgotten.turns, forgotten.channels) == (len(theirs), len(channels))
             return
         pieces: list[Step] = [f"{self.number}a ", f"{self.number}b "]
         end: Step = Unavailable("broken")

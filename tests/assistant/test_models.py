@@ -1,5 +1,7 @@
 """Which models may be asked by name, which one answered, and what has no room in one."""
 
+from dataclasses import replace
+
 import pytest
 
 from assistant import Assistant, Conversation, Limits
@@ -64,7 +66,7 @@ async def test_a_question_without_room_is_not_sent(database: Database, part: str
     """What does not fit the model even without history is refused at once, and nothing is booked."""
     chat = ScriptedChat()
     scene = Scene(database, [chat], route={"context_tokens": 1000, "max_tokens": 200})
-    question = Question(origin(1), **{"prompt": "Hi", part: "word " * 700})
+    question = replace(Question(origin(1), "Hi"), **{part: "word " * 700})
 
     assert await scene.put(question) == [Refusal(QUESTION_TOO_LONG)]
     assert chat.calls == []

@@ -121,11 +121,8 @@ async def test_picture_without_its_question_is_found(books: Database, database_u
     """The database itself forbids it; what got there all the same is found."""
     if not database_url.startswith("sqlite"):
         pytest.skip("PostgreSQL cannot be opened without its foreign keys")
-    with (
-        closing(sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"))) as connection,
-        connection,
-    ):
-        connection.execute("INSERT INTO history_pictures VALUES (99, 0, 'image/png', x'00')")
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"))) as file, file:
+        file.execute("INSERT INTO history_pictures VALUES (99, 0, 'image/png', x'00')")
 
     assert await discrepancies(books) == ["1 pictures have no question."]
     async with books.transaction() as connection:

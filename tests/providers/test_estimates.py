@@ -163,7 +163,8 @@ async def test_an_answer_that_breaks_off_is_booked_by_the_vendors_count_so_far()
 def turns_of(kind: str) -> list[tuple[list[Message], int]]:
     """The prompts of one conversation, turn after turn, with the tokens that SmolLM2 counts in each."""
     pieces = [(SYSTEM.content, COUNTS["system"][0]), *zip(pieces_of(kind), COUNTS[kind], strict=True)]
-    roles: list[Role] = ["system", *(["user", "assistant"] * len(pieces))]
+    answers: tuple[Role, Role] = ("user", "assistant")
+    roles: list[Role] = ["system", *(answers * len(pieces))]
     turns = []
     for end in range(2, len(pieces), 2):
         messages = [Message(role, text) for role, (text, _) in zip(roles, pieces[:end], strict=False)]

@@ -179,7 +179,7 @@ class NotedChat(ScriptedChat):
         super().__init__(*scripts, name=name)  # type: ignore[arg-type]  # scripts are of steps
         self.journal = journal
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Usage | Completion]:
         self.journal.lines.append(f"ask {self.name} {key.variable}")
         async for event in super().stream(request, key):
             yield event
