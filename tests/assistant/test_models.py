@@ -1,7 +1,5 @@
 """Which models may be asked by name, which one answered, and what has no room in one."""
 
-from dataclasses import replace
-
 import pytest
 
 from assistant import Assistant, Conversation, Limits
@@ -61,12 +59,15 @@ async def test_a_model_is_asked_by_name(database: Database) -> None:
     assert 4 not in await scene.outcomes()
 
 
-@pytest.mark.parametrize("part", ["prompt", "attached"])
-async def test_a_question_without_room_is_not_sent(database: Database, part: str) -> None:
+@pytest.mark.parametrize(
+    "question",
+    [Question(origin(1), "word " * 700), Question(origin(1), "Hi", attached="word " * 700)],
+    ids=["prompt", "attached"],
+)
+async def test_a_question_without_room_is_not_sent(database: Database, question: Question) -> None:
     """What does not fit the model even without history is refused at once, and nothing is booked."""
     chat = ScriptedChat()
     scene = Scene(database, [chat], route={"context_tokens": 1000, "max_tokens": 200})
-    question = replace(Question(origin(1), "Hi"), **{part: "word " * 700})
 
     assert await scene.put(question) == [Refusal(QUESTION_TOO_LONG)]
     assert chat.calls == []
