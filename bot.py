@@ -226,7 +226,12 @@ async def open_bot(
             database,
             chat_router,
             image_router,
-            Conversation(settings.chat.system_prompt, settings.chat.history_tokens),
+            Conversation(
+                settings.chat.system_prompt,
+                settings.chat.history_tokens,
+                settings.chat.answers_per_channel,
+                settings.chat.cooldown_seconds,
+            ),
             Limits(**settings.limits.model_dump()),
         )
         async with Colloquy(assistant, settings) as bot:

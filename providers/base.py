@@ -47,7 +47,7 @@ class AttachedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation. Pictures go to models that see."""
 
     role: Role
     content: str

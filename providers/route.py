@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from providers.base import NO_KEY, ChatProvider, ImageProvider, Key, ProviderError, Usage
 from providers.breaker import Breaker, BreakerTimes
+from providers.estimates import Estimates
 from providers.notices import Notices
 from providers.pool import HealthStore, KeyPool, Ring
 
@@ -23,6 +24,11 @@ class Target:
     provider: str
     model: str
     key: Key
+
+    @property
+    def full_name(self) -> str:
+        """The model with its provider, as people name it: `provider/model`."""
+        return f"{self.provider}/{self.model}"
 
 
 class Ledger(Protocol):
@@ -59,6 +65,11 @@ class Route(Generic[P]):
         return self.provider.name
 
     @cached_property
+    def full_name(self) -> str:
+        """The model with its provider, as people name it: `provider/model`."""
+        return f"{self.name}/{self.provider.model}"
+
+    @cached_property
     def ring(self) -> Ring:
         """The keys as the pool knows them."""
         return Ring(self.name, self.provider.model, self.keys, self.max_concurrency, self.requests_per_minute)
@@ -77,7 +88,10 @@ class Budget:
 
 
 class State:
-    """What all questions know of the providers: the key pool, a breaker each, and what the host was told."""
+    """What all questions know of the providers: the key pool, a breaker each, and what the host was told.
+
+    And how their models count tokens.
+    """
 
     def __init__(
         self,
@@ -88,6 +102,7 @@ class State:
         self.clock = clock
         self.pool = KeyPool(store, clock)
         self.notices = Notices()
+        self.estimates = Estimates()
         self._breaker_times = breaker_times or BreakerTimes()
         self._breakers: dict[str, Breaker] = {}
 

@@ -24,10 +24,9 @@ from providers.base import (
     Rest,
     Unavailable,
     Usage,
-    estimate_prompt,
-    estimate_tokens,
 )
 from providers.deadline import Deadline
+from providers.estimates import measure
 from providers.pool import Health, Status
 from providers.route import Budget, Ledger, P, Route, State
 from providers.walk import Walk
@@ -93,19 +92,20 @@ class Router(Generic[P]):
                     health = Health(Status.RESTING, breaker.open_until, "transient")
                 yield route, key, health
 
+    def is_ready(self, route: Route[P]) -> bool:
+        """Whether this provider may be asked now."""
+        worst = self.state.pool.worst
+        return not self.state.breaker(route.name).is_open and any(
+            worst(route.ring, key).status is Status.READY for key in route.keys
+        )
+
     def next_route(self) -> Route[P] | None:
         """The provider that would be asked now; None: nobody."""
-        ready = (route for route, _, health in self.healths() if health.status is Status.READY)
-        return next(ready, None)
+        return next(filter(self.is_ready, self.routes), None)
 
 
 class ChatRouter(Router[ChatProvider]):
     """Continues conversations on the first target of the chain that can."""
-
-    @property
-    def max_tokens(self) -> int:
-        """The most tokens that any answer may have."""
-        return max((route.max_tokens for route in self.routes), default=0)
 
     def _choose(self, request: ChatRequest) -> tuple[Sequence[Route[ChatProvider]], str]:
         """The routes that a request may go, and what the host is told it is for.
@@ -126,19 +126,30 @@ class ChatRouter(Router[ChatProvider]):
             routes = seeing
         return routes, purpose
 
-    async def stream(self, request: ChatRequest, ledger: Ledger) -> AsyncGenerator[Delta | Completion]:
+    def expected(self, model: str | None) -> Route[ChatProvider]:
+        """The route that would be asked first, of a chain that is not empty. Raises NoSuchModel."""
+        offered = self.offering(model)
+        return next(filter(self.is_ready, offered), offered[0])
+
+    async def stream(
+        self, request: ChatRequest, ledger: Ledger
+    ) -> AsyncGenerator[Delta | Usage | Completion]:
         """Yield the answer's pieces, then one Completion; the open attempt is then the caller's to end.
+
+        A Usage in between is what the vendor has counted so far.
 
         Once text has come no other target is asked: an answer that breaks off ends with a Completion whose
         `finish_reason` is "interrupted". Raises ProviderError when nobody answered.
         """
         routes, purpose = self._choose(request)
+        estimates = self.state.estimates
         seconds = max((route.first_text_seconds for route in routes), default=0)
         walk = Walk(routes, self.state, self.budget, purpose, seconds)
         shortened = False
         while True:
-            prompt_tokens = estimate_prompt(request.messages)
+            features = measure(request.messages)
             async with walk.next_target() as (route, lease):
+                prompt_tokens = estimates.prompt(route.full_name, features)
                 reserved = Usage(prompt_tokens, request.max_tokens or route.max_tokens, estimated=True)
                 if not await walk.book(ledger, route, lease, reserved):
                     continue
@@ -162,12 +173,19 @@ class ChatRouter(Router[ChatProvider]):
                                     deadline.end()
                                     walk.confirm(route, lease)
                                     ended = True
+                                    if event.usage.estimated:  # nobody has counted
+                                        name, text = route.full_name, event.text
+                                        spent = estimates.interrupted(name, prompt_tokens, text, None)
+                                        event = replace(event, usage=spent)
+                                    else:
+                                        estimates.learn(route.full_name, features, event.usage.prompt_tokens)
                                     yield event
                                 else:  # nothing for the member, whose wait goes on
                                     if isinstance(event, Rest):
                                         lease.rest(event.seconds)
                                     else:
                                         counted = event
+                                        yield event
                                     continue
                                 deadline.begin(route.idle_seconds)
                     if not ended:
@@ -175,11 +193,11 @@ class ChatRouter(Router[ChatProvider]):
                     return
                 except Exception as reason:
                     error = as_provider_error(reason)
-                    guess = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
-                    spent = counted or guess
+                    text = "".join(parts)
+                    spent = counted or estimates.interrupted(route.full_name, prompt_tokens, text, None)
                     if parts:
                         walk.broke_off(route, error)
-                        yield Completion("".join(parts), spent, "interrupted", route.provider.model)
+                        yield Completion(text, spent, "interrupted", route.provider.model)
                         return
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
                     await ledger.fail(error, spent if error.maybe_billed or counted else None)

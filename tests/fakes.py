@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 from PIL import Image
 from pydantic import SecretStr
@@ -103,8 +104,8 @@ def small_png(width: int = 8, height: int = 8) -> bytes:
     return encode_png(small_picture(width, height))
 
 
-def chat_route(provider: ChatProvider, *keys: Key, **times: float) -> Route[ChatProvider]:
-    return Route(provider, provider.name, keys or (NO_KEY,), **times)  # type: ignore[arg-type]  # floats
+def chat_route(provider: ChatProvider, *keys: Key, **fields: Any) -> Route[ChatProvider]:
+    return Route(provider, provider.name, keys or (NO_KEY,), **fields)
 
 
 def image_route(provider: ImageProvider, *keys: Key, **times: float) -> Route[ImageProvider]:

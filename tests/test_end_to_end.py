@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from bot import SORRY
+from assistant.booking import BOOKS_CLOSED
 from db.engine import open_database
 from db.verify import find_discrepancies
 from tests.fake_discord import FakeDiscord
@@ -270,6 +270,6 @@ async def test_a_button_that_fails_leaves_the_member_with_a_sentence(
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("ALTER TABLE history RENAME TO stolen")
         second = await fake.component(first.original, custom_id)
-        await second.until(lambda it: answered(it, SORRY))
+        await second.until(lambda it: answered(it, BOOKS_CLOSED))
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("ALTER TABLE stolen RENAME TO history")
