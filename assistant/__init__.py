@@ -11,24 +11,34 @@ from assistant.ask import Conversation, ask
 from assistant.imagine import imagine
 from assistant.memory import KeyMemory
 from assistant.status import StatusReport, report_status
+from assistant.stopping import StopSignal
 from assistant.usage import report_usage
 from assistant.values import (
+    Again,
     Answer,
+    Begun,
     Delta,
+    Forgotten,
+    LastAnswer,
     Limits,
+    ModelChoice,
+    More,
     Period,
     Picture,
     PictureOrder,
     Question,
     Refusal,
     UsageReport,
+    Waiting,
 )
 from db.engine import Database, DatabaseError
-from db.history import forget_channel, read_question
+from db.history import forget_channel, forget_member, read_question, read_turns
+from providers.base import Usage
 from providers.router import ChatRouter, ImageRouter
 
 log = logging.getLogger(__name__)
 
+FORGOTTEN = "This question is no longer in the channel's history. Please ask it again with /ask."
 RESTARTING = "The bot is restarting. Please ask again in a minute."
 
 
@@ -51,16 +61,47 @@ class Assistant:
         self._running: set[asyncio.Task[object]] = set()
         self._stopping = False
 
-    async def ask(self, question: Question) -> AsyncGenerator[Delta | Answer | Refusal]:
+    async def ask(
+        self, question: Question | Again | More, stop: StopSignal | None = None
+    ) -> AsyncGenerator[Begun | Waiting | Delta | Answer | Refusal]:
         """Answer a question; see `assistant.ask`."""
         if self._stopping:
             yield Refusal(RESTARTING)
             return
         with self._counted():
+            if not isinstance(question, Question):
+                prompt = await self.question_of(question.turn_id, question.origin.channel_id)
+                if prompt is None:
+                    yield Refusal(FORGOTTEN)
+                    return
+                yield Begun(prompt, False)
+                question = Question(question.origin, prompt)
             answer = ask(self._database, self._chat_router, self._conversation, self._limits, question)
+            text = ""
             async with aclosing(answer) as events:
                 async for event in events:
+                    if isinstance(event, Delta):
+                        text += event.text
                     yield event
+                    if stop is not None and stop.requested:
+                        break
+            if stop is not None and stop.requested:
+                yield Answer(text, "stopped", Usage(estimated=True), "")
+
+    def models(self) -> list[ModelChoice]:
+        """The models that may be asked by name now."""
+        labels = [(route.provider.name, route.label) for route in self._chat_router.routes]
+        return [ModelChoice(name, label, not at, False) for at, (name, label) in enumerate(labels)]
+
+    async def last_answer(self, channel_id: int, user_id: int) -> LastAnswer | None:
+        """The member's newest turn in the channel."""
+        turns = await self._database.run(lambda connection: read_turns(connection, channel_id))
+        return LastAnswer(0, turns[-1].question, turns[-1].answer) if turns else None
+
+    async def forget_member(self, user_id: int) -> Forgotten:
+        """Delete every turn of the member."""
+        turns, channels = await self._database.run(lambda connection: forget_member(connection, user_id))
+        return Forgotten(turns, channels)
 
     async def imagine(self, order: PictureOrder) -> Picture | Refusal | None:
         """Make a picture; see `assistant.imagine`."""

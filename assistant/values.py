@@ -9,6 +9,8 @@ from db.usage import Totals, UsageRow
 from providers.base import Delta, FinishReason, Picture, Usage
 
 Period = Literal["today", "7 days", "30 days"]
+# How an answer ended: as the vendor says, or because somebody stopped it.
+EndReason = FinishReason | Literal["stopped"]
 PERIODS: tuple[Period, ...] = ("today", "7 days", "30 days")
 
 
@@ -39,6 +41,50 @@ class Question:
     origin: Origin
     prompt: str
     private: bool = False
+    model: str | None = None  # "provider/model"; None: the chain's own choice
+    speaker: str = ""  # the member's display name
+    channel_name: str = ""
+    server_name: str = ""
+    attached: str = ""  # text that goes along with the prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The question of a turn once more; its answer takes the place of the turn's."""
+
+    origin: Origin
+    turn_id: int
+    speaker: str = ""
+    channel_name: str = ""
+    server_name: str = ""
+    may_manage: bool = False  # whether the member may manage messages here
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Going on with an answer that did not come to its end; what comes is added to the turn's."""
+
+    origin: Origin
+    turn_id: int
+    speaker: str = ""
+    channel_name: str = ""
+    server_name: str = ""
+    may_manage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The question whose answer follows; first of all for Again and More, which only name a turn."""
+
+    prompt: str
+    private: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The member's place among those who wait in this channel, whenever it changes; 1: the next."""
+
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +107,12 @@ class Answer:
     """
 
     text: str
-    finish_reason: FinishReason
+    finish_reason: EndReason
     usage: Usage
     model: str
     turn_id: int | None = None
+    provider: str = ""  # with its model, for people
+    fallback: bool = False  # whether the chain's first choice did not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +120,33 @@ class Refusal:
     """No answer, and why: one sentence for the member."""
 
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model that may be asked by name now. `value` goes into Question.model, `label` is for people."""
+
+    value: str
+    label: str
+    default: bool  # whether it is asked when none is named
+    sees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """A member's newest turn in a channel."""
+
+    turn_id: int
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What a member had deleted."""
+
+    turns: int
+    channels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +161,16 @@ class UsageReport:
 
 __all__ = [
     "PERIODS",
+    "Again",
     "Answer",
+    "Begun",
     "Delta",
+    "EndReason",
+    "Forgotten",
+    "LastAnswer",
     "Limits",
+    "ModelChoice",
+    "More",
     "Origin",
     "Period",
     "Picture",
@@ -98,4 +180,5 @@ __all__ = [
     "Totals",
     "UsageReport",
     "UsageRow",
+    "Waiting",
 ]

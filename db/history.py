@@ -78,6 +78,15 @@ async def forget_channel(connection: AsyncConnection, channel_id: int) -> int:
     return len(set(result.scalars()))
 
 
+async def forget_member(connection: AsyncConnection, user_id: int) -> tuple[int, int]:
+    """Delete what the member said everywhere; how many turns in how many channels."""
+    result = await connection.execute(
+        delete(history).where(history.c.user_id == user_id).returning(history.c.turn_id, history.c.channel_id)
+    )
+    rows = result.all()
+    return len({row.turn_id for row in rows}), len({row.channel_id for row in rows})
+
+
 def _storable(text: str) -> str:
     """Text without what a database refuses: NUL (PostgreSQL) and half surrogates (UTF-8)."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")

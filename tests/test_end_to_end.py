@@ -58,7 +58,8 @@ async def test_an_answer_grows_and_is_booked_with_the_vendors_figures(
     assert contents[0] == ""
     assert len(contents) >= 4
     assert all(later.startswith(earlier) for earlier, later in pairwise(contents))
-    assert contents[-1] == "> Count.\n" + "".join(words).strip()
+    footer = "-# gpt-6-luna · 321 prompt + 45 completion tokens"
+    assert contents[-1] == f"> Count.\n{''.join(words).strip()}\n{footer}"
     acknowledged = interaction.acknowledged_at
     assert acknowledged is not None
     assert acknowledged - interaction.dispatched_at < 1

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, select, text
 
 from assistant import Assistant, Conversation, Limits
-from assistant.values import Answer, Delta, Origin, Picture, PictureOrder, Question, Refusal, UsageReport
+from assistant.values import Delta, Origin, Picture, PictureOrder, Question, UsageReport
 from db.engine import Database
 from db.history import Turn, read_turns
 from db.ledger import attempts, requests
@@ -76,7 +76,7 @@ class Scene:
 
     async def ask(
         self, number: int = 1, prompt: str = "a question", *, private: bool = False, **place: int
-    ) -> list[Delta | Answer | Refusal]:
+    ) -> list[Any]:
         """Ask as interaction `number`, and give everything that is answered."""
         question = Question(origin(number, **place), prompt, private)
         async with aclosing(self.assistant.ask(question)) as events:

@@ -17,6 +17,7 @@ from bot import SORRY
 from providers.base import RateLimited
 from tests.cogs.world import OpenWorld, allow
 from tests.fakes import ScriptedImages, answer
+from tests.living_bot import without_footer
 
 
 async def test_an_answer_is_deferred_in_time_and_ends_in_the_original_response(open_world: OpenWorld) -> None:
@@ -28,7 +29,8 @@ async def test_an_answer_is_deferred_in_time_and_ends_in_the_original_response(o
     assert next(path for path in requests if "interactions" in path).endswith("/callback")
     assert not result.ephemeral
     assert result.response is not None
-    assert result.response.content == "> Who am I?\nHello, Ada."
+    footer = "-# scripted-model · 10 prompt + 5 completion tokens"
+    assert result.response.content == f"> Who am I?\nHello, Ada.\n{footer}"
     assert result.followups == []
 
 
@@ -49,6 +51,7 @@ async def test_a_long_answer_comes_in_as_few_messages_as_needed(open_world: Open
 
     assert result.response is not None
     parts = [result.response.content, *(message.content for message in result.followups)]
+    parts[-1] = without_footer(parts[-1])
     assert len(parts) == 3
     assert all(len(part) <= 2000 for part in parts)
     assert " ".join(parts).split() == [">", "count", *text.split()]
@@ -121,7 +124,7 @@ async def test_forget_clears_the_conversation_and_keeps_the_books(open_world: Op
     world = await open_world(answer("Blue."), answer("Yes."), answer("No."))
     await world.member.slash(world.channel, "ask", prompt="My favourite colour is blue.")
     await world.member.slash(world.channel, "ask", prompt="Do you know it?")
-    forgotten = await world.admin.slash(world.channel, "forget")
+    forgotten = await world.admin.slash(world.channel, "forget channel")
     await world.member.slash(world.channel, "ask", prompt="And now?")
     report = await world.admin.slash(world.channel, "usage")
 
@@ -129,7 +132,9 @@ async def test_forget_clears_the_conversation_and_keeps_the_books(open_world: Op
     assert asked[1] == ["My favourite colour is blue.", "Blue.", "Do you know it?"]
     assert asked[2] == ["And now?"]
     assert forgotten.response is not None
-    assert forgotten.response.content == "Forgotten: 2 turns of this channel's conversation."
+    assert forgotten.response.content == (
+        "Forgotten: 2 turns of this channel's conversation. The usage records stay."
+    )
     assert report.response is not None
     assert "3 requests" in str(report.response.embeds[0].to_dict())
 
@@ -137,9 +142,8 @@ async def test_forget_clears_the_conversation_and_keeps_the_books(open_world: Op
 async def test_forget_is_for_people_who_manage_messages(open_world: OpenWorld) -> None:
     """A member cannot wipe a conversation that is everybody's."""
     world = await open_world()
-    allow(world, "forget")
     world.expected_errors = [app_commands.MissingPermissions]
-    result = await world.member.slash(world.channel, "forget")
+    result = await world.member.slash(world.channel, "forget channel")
 
     assert result.response is not None
     assert "permission to manage messages" in result.response.content
@@ -167,8 +171,8 @@ async def test_a_fault_of_ours_is_told_in_one_sentence(
     world.expected_errors = [OperationalError]
     with closing(sqlite3.connect(tmp_path / "colloquy.db")) as connection:
         connection.execute("ALTER TABLE history RENAME TO stolen")
-    result = await world.admin.slash(world.channel, "forget")
+    result = await world.admin.slash(world.channel, "forget channel")
 
     assert result.response is not None
     assert result.response.content == SORRY
-    assert "the command forget failed" in caplog.text
+    assert "the command forget channel failed" in caplog.text
