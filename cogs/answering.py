@@ -124,8 +124,8 @@ class Answers:
     async def _answer_press(
         self, interaction: discord.Interaction[Any], kind: type[Again] | type[More], turn_id: int
     ) -> None:
-        surface = ResponseSurface(interaction)
         private = interaction.message is not None and interaction.message.flags.ephemeral
+        surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
         question = kind(
             origin_of(interaction),

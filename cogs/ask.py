@@ -44,7 +44,7 @@ class Ask(commands.Cog):
         private: bool = False,
     ) -> None:
         """Ask the language model a question."""
-        surface = ResponseSurface(interaction)
+        surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
         question = Question(
             origin_of(interaction),

@@ -19,9 +19,6 @@ from cogs.surfaces import Surface
 
 log = logging.getLogger(__name__)
 
-# Discord allows about five edits of one response in a short time; this pace never meets that wall.
-EDIT_PACE_SECONDS = 1.2
-FINAL_RETRY_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0)
 # No answer waits longer than this for another try.
 MOST_WAIT_SECONDS = 60.0
 # Without text for so long, the member is told that something is going on.
@@ -173,7 +170,7 @@ class LiveReply:
                 break
             self._changed.clear()
             self._woken.clear()
-            pause = EDIT_PACE_SECONDS
+            pause = self._calls.pace_seconds
             if not self._calls.only_needed:
                 pause = max(pause, await self._bring_up_to_date())
             try:
@@ -271,7 +268,7 @@ class LiveReply:
         """Try until it arrives, no other try would help, or the time for answers is over."""
         loop, expires_at = asyncio.get_running_loop(), self._surface.expires_at
         asked_to_wait = 0.0
-        for delay in FINAL_RETRY_SECONDS:
+        for delay in self._calls.retry_seconds:
             wait = max(delay, asked_to_wait, self._calls.resting_seconds)
             if wait > MOST_WAIT_SECONDS:
                 return Outcome.FAILED

@@ -29,7 +29,7 @@ class Last(commands.Cog):
     @app_commands.command()
     async def last(self, interaction: discord.Interaction[Any]) -> None:
         """Show your newest answer in this channel again, to you alone."""
-        surface = ResponseSurface(interaction)
+        surface = ResponseSurface(interaction, private=True)
         await interaction.response.defer(thinking=True, ephemeral=True)
         channel_id, user_id = interaction.channel_id or 0, interaction.user.id
         lost = self._answers.lost(channel_id, user_id)

@@ -40,10 +40,14 @@ class Surface(Protocol):
 
 
 class ResponseSurface:
-    """The response to an interaction that was deferred. Built as soon as it comes, for its time runs."""
+    """The response to an interaction that was deferred. Built as soon as it comes, for its time runs.
 
-    def __init__(self, interaction: discord.Interaction[Any]) -> None:
+    `private`: whether only the member sees it. That has to be said of each message anew.
+    """
+
+    def __init__(self, interaction: discord.Interaction[Any], *, private: bool = False) -> None:
         self._interaction = interaction
+        self._private = private
         self.calls: DiscordCalls = interaction.client.calls
         self.name = f"interaction {interaction.id}"
         # Counted from now and not by Discord's clock, which may differ from ours.
@@ -59,8 +63,9 @@ class ResponseSurface:
             await message.edit(**given)
 
     async def follow_up(self, fields: Fields) -> discord.WebhookMessage:
-        """Send a follow-up, as public or private as the original response."""
-        return await self._interaction.followup.send(**_given(fields), wait=True)
+        """Send a follow-up."""
+        given = _given(fields)
+        return await self._interaction.followup.send(**given, ephemeral=self._private, wait=True)
 
 
 class ReplySurface:
