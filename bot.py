@@ -100,7 +100,7 @@ class Tree(app_commands.CommandTree[Any]):
             name = f"command {interaction.command.qualified_name}" if interaction.command else "button"
             log.error("the %s failed (interaction %d)", name, interaction.id, exc_info=cause)
         tell: Awaitable[Any] = (
-            interaction.edit_original_response(content=sentence)
+            interaction.edit_original_response(content=sentence, view=None)
             if interaction.response.is_done()
             else interaction.response.send_message(sentence, ephemeral=True)
         )

@@ -197,8 +197,8 @@ class LiveReply:
             call = await self._edit(sent, content, view)
         if begins_next and call.outcome is Outcome.ARRIVED and not self._ended:
             call = await self._follow_up(parts[place + 1], self._view)
-            # It may be there all the same, so it is not sent again before the end.
-            self._may_go_on = call.outcome is Outcome.ARRIVED
+            # But for a 429 it may be there all the same, so it is not sent again before the end.
+            self._may_go_on = call.outcome is Outcome.ARRIVED or call.status == 429
         self.gone = call.outcome is Outcome.DELETED
         self._quiet = call.outcome in (Outcome.EXPIRED, Outcome.REFUSED, Outcome.BLOCKED)
         if call.outcome is Outcome.FAILED or begins_next:

@@ -71,7 +71,7 @@ class ResponseSurface:
 class ReplySurface:
     """A reply to a member's message. The first edit sends it; `shown` is set then."""
 
-    def __init__(self, message: discord.Message, calls: DiscordCalls) -> None:
+    def __init__(self, message: discord.Message | discord.PartialMessage, calls: DiscordCalls) -> None:
         self._message = message
         self._reply: discord.Message | None = None
         self._sent = 0

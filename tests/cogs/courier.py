@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import discord
@@ -17,7 +18,7 @@ from cogs.surfaces import ResponseSurface
 from tests.fake_discord import FakeDiscord, FakeInteraction, FakeMessage, SentRequest
 from tests.parrot import Interaction, connected
 
-Step = str | float
+Step = Any  # text, or seconds to wait
 
 EDIT = "/webhooks/*/messages/*"
 FOLLOW_UP = "/webhooks/*"

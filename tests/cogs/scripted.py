@@ -27,7 +27,7 @@ from settings import Settings
 from tests.fake_discord import FakeDiscord, FakeInteraction, FakeMessage, point_discord_py_at
 
 Event = Begun | Waiting | Delta | Answer | Refusal
-Step = Event | str | float | BaseException
+Step = Any  # an event, text, seconds to wait, or an error
 
 
 def ended(text: str, finish_reason: Any = "stop", **fields: Any) -> Answer:

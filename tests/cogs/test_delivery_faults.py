@@ -165,14 +165,19 @@ async def test_edits_go_slower_when_few_are_left() -> None:
 
 
 async def test_a_bucket_that_is_spent_for_long_does_not_hold_up_what_arrived() -> None:
-    """discord.py would return a success only after the bucket's reset: here it counts at once."""
+    """discord.py returns a success only after the bucket's reset: after a call's own deadline it counts."""
     spent = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "30"}
     async with courier() as bot:
         bot.fake.fail("PATCH", EDIT, status=200, body={"id": "1"}, headers=spent)
         _, delivery = await bot.deliver("All of it.", seconds=3)
+        sent = len(bot.edits())
+        bot.fake.fail("PATCH", EDIT, status=200, body={"id": "1"}, headers=spent)
+        interaction, again = await bot.deliver("one ", 1.0, "two ", 0.5, "three", seconds=3)
 
-    assert delivery is Delivery.FULL
-    assert len(bot.edits()) == 1
+    assert (delivery, again) == (Delivery.FULL, Delivery.FULL)
+    assert sent == 1
+    assert len(bot.edits()) == 3
+    assert contents(interaction) == ["one two three"]
 
 
 async def test_a_ban_stops_every_request() -> None:

@@ -13,7 +13,9 @@ import pytest
 from discord import app_commands
 from sqlalchemy.exc import OperationalError
 
+from assistant.values import Origin, Question
 from bot import SORRY
+from cogs.surfaces import ReplySurface
 from providers.base import RateLimited
 from tests.cogs.world import OpenWorld, allow
 from tests.fakes import ScriptedImages, answer
@@ -40,6 +42,17 @@ async def test_a_private_answer_is_seen_by_its_member_alone(open_world: OpenWorl
     result = await world.member.slash(world.channel, "ask", prompt="hush", private=True)
 
     assert result.ephemeral
+    assert world.channel.history(viewer=world.admin) == []
+
+
+async def test_a_long_private_answer_is_seen_by_its_member_alone_in_all_its_messages(
+    open_world: OpenWorld,
+) -> None:
+    """What follows the original response is as private as that is."""
+    world = await open_world(answer("word " * 600))
+    result = await world.member.slash(world.channel, "ask", prompt="hush", private=True)
+
+    assert len(result.followups) == 1
     assert world.channel.history(viewer=world.admin) == []
 
 
@@ -161,6 +174,56 @@ async def test_nothing_that_a_model_writes_pings_anyone(open_world: OpenWorld) -
 
     assert len(sent) >= 2
     assert all(body.get("allowed_mentions") == {"parse": []} for body in sent)
+
+
+async def test_forget_mine_is_for_everyone_and_seen_by_nobody_else(open_world: OpenWorld) -> None:
+    """A member deletes what they said everywhere, and reads how much that was; others' turns stay."""
+    world = await open_world(answer("Blue."), answer("Red."), answer("Who knows."))
+    await world.member.slash(world.channel, "ask", prompt="Blue?")
+    await world.admin.slash(world.channel, "ask", prompt="Red?")
+    nothing = await world.env.guild.add_member(world.env.create_user("mary")).slash(
+        world.channel, "forget mine"
+    )
+    forgotten = await world.member.slash(world.channel, "forget mine")
+    await world.member.slash(world.channel, "ask", prompt="And now?")
+
+    assert forgotten.ephemeral
+    assert forgotten.response is not None
+    assert forgotten.response.content == ("Forgotten: 1 turn of yours in 1 channel. The usage records stay.")
+    assert nothing.response is not None
+    assert nothing.response.content == "There was nothing of yours to forget."
+    heard = " ".join(message.content for message in world.chat.calls[2][0].messages[1:])
+    assert "Red." in heard
+    assert "Blue." not in heard
+
+
+async def test_a_reply_in_a_channel_works_like_a_response(open_world: OpenWorld) -> None:
+    """The same answer on another surface: a reply to a message, edited as it grows, pinging nobody."""
+    text = "@everyone " * 250
+    world = await open_world(["@everyone ", 0.5, *answer(text)])
+    asked = await world.member.send(world.channel, "What?")
+    message = world.bot.get_partial_messageable(world.channel.id).get_partial_message(asked.id)
+    surface = ReplySurface(message, world.bot.calls)
+    origin = Origin(asked.id, world.env.guild.id, world.channel.id, world.member.id)
+    await world.bot.answers.answer_question(Question(origin, "What?"), surface)
+
+    _, first, second = world.channel.history()
+    assert surface.shown.is_set()
+    assert first.reference is not None
+    assert first.reference.message_id == asked.id
+    assert first.content.startswith("@everyone @everyone")
+    assert without_footer(second.content).endswith("@everyone")
+    assert "Regenerate" in str([row.to_dict() for row in second.components])
+    assert first.components == []
+    sent = [
+        entry.json
+        for entry in world.env.http_requests
+        if isinstance(entry.json, dict) and entry.json.get("content") and "/channels/" in entry.path
+    ]
+    assert len(sent) >= 3
+    # Whom the reply would ping is one more thing that has to be said.
+    assert all(body["allowed_mentions"]["parse"] == [] for body in sent)
+    assert not any(body["allowed_mentions"].get("replied_user") for body in sent)
 
 
 async def test_a_fault_of_ours_is_told_in_one_sentence(
