@@ -141,7 +141,10 @@ async def test_forget_clears_the_conversation_and_keeps_the_books(open_world: Op
     await world.member.slash(world.channel, "ask", prompt="And now?")
     report = await world.admin.slash(world.channel, "usage")
 
-    asked = [[message.content for message in request.messages[1:]] for request, _ in world.chat.calls]
+    asked = [
+        [message.content.removeprefix("ada: ") for message in request.messages[1:]]
+        for request, _ in world.chat.calls
+    ]
     assert asked[1] == ["My favourite colour is blue.", "Blue.", "Do you know it?"]
     assert asked[2] == ["And now?"]
     assert forgotten.response is not None
