@@ -65,51 +65,55 @@ class Answers:
     async def answer_question(
         self, question: Question | Again | More, surface: Surface, heading: str = ""
     ) -> None:
-        """Show the answer to a question where it was asked. `heading` stands before it and ends in a newline;
+        """Show the answer to a question where it was asked.
 
-        for Again and More it is made from the question they are about.
+        `heading` stands before it and ends in a newline; for Again and More it is made from their question.
         """
         origin, stop = question.origin, StopSignal()
+        running = _Running(origin.user_id, stop)
         news = self._news(origin.user_id)
-        text, end = "", None
-        view = stop_view(origin.interaction_id)
-        with (
-            self._counted(origin.interaction_id, _Running(origin.user_id, stop)),
-            _timer(surface, stop) as timer,
-        ):
-            async with LiveReply(surface, news + heading, view=view, waiting=WAITING) as reply:
+        reply = LiveReply(surface, news + heading, view=stop_view(origin.interaction_id), waiting=WAITING)
+        with self._counted(origin.interaction_id, running), _timer(surface, stop) as timer:
+            async with reply:
                 try:
-                    async with aclosing(self._assistant.ask(question, stop)) as events:
-                        async for event in events:
-                            if isinstance(event, Delta):
-                                text += event.text
-                                reply.show(text)
-                            elif isinstance(event, Waiting):
-                                reply.show_status(_place(event.place))
-                            elif isinstance(event, Begun):
-                                heading = heading_of(event.prompt, continued=isinstance(question, More))
-                                reply.heading = news + heading
-                            else:
-                                end = event
-                            if reply.gone:  # deleted by a moderator: nobody reads on
-                                return
+                    end = await self._listen(question, stop, reply, news)
                 except asyncio.CancelledError:
-                    await reply.finish_text(text, note=RESTARTING)
+                    await reply.finish_text(reply.text, note=RESTARTING)
                     raise
-                delivery = Delivery.FULL
+                if reply.gone or end is None:
+                    return
                 if isinstance(end, Refusal):
                     await reply.finish([reply.heading + end.sentence])
-                elif isinstance(end, Answer):
-                    timed_out = end.finish_reason == "stopped" and timer.rang
-                    delivery = await reply.finish_text(
-                        end.text,
-                        note=TIME_OVER if timed_out else NOTES.get(end.finish_reason, ""),
-                        footer=_footer(end) if self._footer else "",
-                        view=answer_view(end.turn_id, end.finish_reason),
-                    )
-                    text = end.text
-                if delivery is not Delivery.FULL and not reply.gone:
-                    self._lose(origin.user_id, Lost(origin.channel_id, heading, text))
+                    return
+                timed_out = end.finish_reason == "stopped" and timer.rang
+                delivery = await reply.finish_text(
+                    end.text,
+                    note=TIME_OVER if timed_out else NOTES.get(end.finish_reason, ""),
+                    footer=_footer(end) if self._footer else "",
+                    view=answer_view(end.turn_id, end.finish_reason),
+                )
+        if delivery is not Delivery.FULL and not reply.gone:
+            heading = reply.heading.removeprefix(news)
+            self._lose(origin.user_id, Lost(origin.channel_id, heading, end.text))
+
+    async def _listen(
+        self, question: Question | Again | More, stop: StopSignal, reply: LiveReply, news: str
+    ) -> Answer | Refusal | None:
+        """Show an answer's pieces as they come, and give its end; None if nobody reads it."""
+        end: Answer | Refusal | None = None
+        async with aclosing(self._assistant.ask(question, stop)) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    reply.show(reply.text + event.text)
+                elif isinstance(event, Waiting):
+                    reply.show_status(_place(event.place))
+                elif isinstance(event, Begun):
+                    reply.heading = news + heading_of(event.prompt, continued=isinstance(question, More))
+                else:
+                    end = event
+                if reply.gone:  # deleted by a moderator
+                    return None
+        return end
 
     # The buttons
 

@@ -68,13 +68,13 @@ class LiveReply:
     ) -> None:
         """`view` is shown as long as the answer grows; `waiting` is a line for when no text comes."""
         self.heading = heading
+        self.text = ""  # as much as has come
         self.gone = False  # somebody deleted a message of it: nobody wants more
         self._surface = surface
         self._calls = surface.calls
         self._view = view
         self._waiting = waiting
         self._status = ""
-        self._text = ""
         self._messages = [_Sent()]
         self._may_go_on = True  # whether a message that follows may be begun before the end
         self._quiet = False  # no more edits before the end
@@ -95,15 +95,15 @@ class LiveReply:
 
     def show(self, text: str) -> None:
         """Have the text so far shown as soon as the pace allows."""
-        if not self._text:
+        if not self.text:
             self._woken.set()
-        self._text = text
+        self.text = text
         self._stop_timer()
         self._change()
 
     def show_status(self, line: str) -> None:
         """Have a line shown in place of the text that has not come yet."""
-        if not self._text:
+        if not self.text:
             self._status = line
             self._stop_timer()
             self._change()
@@ -143,7 +143,7 @@ class LiveReply:
         What is shown already is not sent again. A part that cannot be delivered ends it.
         """
         await self._stop_editing()
-        seen = bool(self._text) and bool(self._messages[0].content)
+        seen = bool(self.text) and bool(self._messages[0].content)
         arrived = 0
         for place, part in enumerate(parts):
             is_last = place == len(parts) - 1
@@ -181,7 +181,7 @@ class LiveReply:
 
     async def _bring_up_to_date(self) -> float:
         """Edit the message that grows, and begin the next where it is full; seconds to wait afterwards."""
-        text = displayable(self._text, ended=False) or self._status
+        text = displayable(self.text, ended=False) or self._status
         parts = [part.shown for part in split_text(self.heading + text)]
         place = len(self._messages) - 1
         if len(parts) <= place:

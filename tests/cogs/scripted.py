@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import discord
+
 from assistant.stopping import StopSignal
 from assistant.values import (
     Again,
@@ -24,7 +26,10 @@ from assistant.values import (
 from bot import Colloquy
 from providers.base import Usage
 from settings import Settings
-from tests.fake_discord import FakeDiscord, FakeInteraction, FakeMessage, point_discord_py_at
+from tests.fake_discord import FakeDiscord, FakeInteraction, FakeMessage, FakeUser, point_discord_py_at
+
+ANOTHER = FakeUser(200_000_000_000_000_002, "grace", "Grace")
+MANAGER = discord.Permissions(view_channel=True, manage_messages=True).value
 
 Event = Begun | Waiting | Delta | Answer | Refusal
 Step = Any  # an event, text, seconds to wait, or an error
@@ -124,3 +129,8 @@ def buttons(message: FakeMessage | None) -> dict[str, str]:
     assert message is not None
     rows = message.latest.components
     return {button["label"]: button["custom_id"] for row in rows for button in row["components"]}
+
+
+def content(interaction: FakeInteraction) -> str:
+    """What the original response shows."""
+    return interaction.original.content if interaction.original is not None else ""
