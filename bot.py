@@ -21,7 +21,8 @@ from discord.ext import commands
 import doctor
 from assistant import Assistant, Conversation, KeyMemory, Limits
 from cogs import messages
-from cogs.delivery import attempt
+from cogs.answering import Answers
+from cogs.discord_calls import DiscordCalls, DiscordResting
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
@@ -42,7 +43,15 @@ from settings import Settings, SettingsError, Variables
 
 log = logging.getLogger("colloquy")
 
-EXTENSIONS = ("cogs.ask", "cogs.ask_about", "cogs.imagine", "cogs.usage", "cogs.forget", "cogs.status")
+EXTENSIONS = (
+    "cogs.ask",
+    "cogs.ask_about",
+    "cogs.imagine",
+    "cogs.usage",
+    "cogs.forget",
+    "cogs.last",
+    "cogs.status",
+)
 
 # The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
 EXIT_CONFIGURATION = 78
@@ -85,7 +94,7 @@ class Tree(app_commands.CommandTree[Any]):
             await work
         except Exception as error:
             log.error("a message could not be answered", exc_info=error)
-            await attempt(tell(SORRY))
+            await self.client.calls.attempt(tell(SORRY))
 
     async def on_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /
@@ -95,24 +104,25 @@ class Tree(app_commands.CommandTree[Any]):
         await self._answer_error(interaction, cause)
 
     async def _answer_error(self, interaction: discord.Interaction[Any], cause: Exception) -> None:
-        if isinstance(cause, discord.HTTPException) and not interaction.response.is_done():
+        if isinstance(cause, DiscordResting) or (
+            isinstance(cause, discord.HTTPException) and not interaction.response.is_done()
+        ):
             # The deferral came too late (10062), or another process answered first (40060). Nobody was
             # asked and nothing booked; there is no one left to tell.
             log.warning("interaction %d could not be answered: %s", interaction.id, cause)
-            if cause.code == 40060:
+            if getattr(cause, "code", None) == 40060:
                 log.error("another process answers for this bot: is it running twice?")
             return
         sentence = _sentence_for(cause)
         if sentence is SORRY:
             name = f"command {interaction.command.qualified_name}" if interaction.command else "button"
             log.error("the %s failed (interaction %d)", name, interaction.id, exc_info=cause)
-        try:
-            if interaction.response.is_done():
-                await interaction.edit_original_response(content=sentence)
-            else:
-                await interaction.response.send_message(sentence, ephemeral=True)
-        except (discord.DiscordException, aiohttp.ClientError, OSError) as failure:
-            log.warning("the member could not be told: %s", type(failure).__name__)
+        tell: Awaitable[Any] = (
+            interaction.edit_original_response(content=sentence, view=None)
+            if interaction.response.is_done()
+            else interaction.response.send_message(sentence, ephemeral=True)
+        )
+        await self.client.calls.attempt(tell)
 
 
 def _sentence_for(error: Exception) -> str:
@@ -136,6 +146,10 @@ class Colloquy(commands.Bot):
     tree: Tree
 
     def __init__(self, assistant: Assistant, settings: Settings) -> None:
+        self.calls = DiscordCalls()
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self.calls.before_request)
+        trace.on_request_end.append(self.calls.after_reply)
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -143,6 +157,7 @@ class Colloquy(commands.Bot):
             allowed_mentions=discord.AllowedMentions.none(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,
+            http_trace=trace,
             tree_cls=Tree,
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             allowed_contexts=app_commands.AppCommandContext(
@@ -151,6 +166,7 @@ class Colloquy(commands.Bot):
         )
         self.assistant = assistant
         self._answers_mentions = settings.chat.answer_mentions
+        self.answers = Answers(assistant, footer=settings.chat.footer)
         self._development_guild_id = settings.development_guild_id
         self._owner_channel_id = settings.owner_channel_id
 
@@ -178,7 +194,7 @@ class Colloquy(commands.Bot):
         """Post a notice in the channel that the host has set for it, if any."""
         if self._owner_channel_id is not None and self.is_ready():
             channel = self.get_partial_messageable(self._owner_channel_id)
-            task = asyncio.create_task(attempt(channel.send(sentence)))
+            task = asyncio.create_task(self.calls.attempt(channel.send(sentence)))
             self.tree.running.add(task)
             task.add_done_callback(self.tree.running.discard)
 

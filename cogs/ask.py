@@ -11,24 +11,31 @@ from discord.ext import commands
 from assistant import Assistant
 from assistant.attachments import UnreadableFile
 from assistant.values import Question
-from cogs.answering import TryAgain, answer_question, heading_of
+from cogs.answering import Answers, heading_of
 from cogs.attachments import read_files
-from cogs.origin import origin_of
+from cogs.buttons import BUTTONS
+from cogs.origin import channel_name, origin_of, server_name
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
+# Discord's limits.
+MOST_CHOICES = 25
+CHOICE_LENGTH = 100
+
 
 class Ask(commands.Cog):
     """Questions."""
 
-    def __init__(self, assistant: Assistant) -> None:
+    def __init__(self, assistant: Assistant, answers: Answers) -> None:
         self._assistant = assistant
+        self._answers = answers
 
     @app_commands.command()
     @app_commands.describe(
         prompt="Your question; the last turns of this channel go along",
+        model="Who answers; if you do not say, the first that is ready",
         attachment="A picture for models that see, a text file or a PDF to ask about",
         private="Only you see the answer, and it stays out of the channel's history",
     )
@@ -36,22 +43,51 @@ class Ask(commands.Cog):
         self,
         interaction: discord.Interaction[Any],
         prompt: app_commands.Range[str, 1, 6000],
+        model: str | None = None,
         attachment: discord.Attachment | None = None,
         private: bool = False,
     ) -> None:
         """Ask the language model a question."""
+        surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
-        surface, heading = ResponseSurface(interaction), heading_of(prompt)
+        heading = heading_of(prompt)
         try:
             text, pictures = await read_files([attachment] if attachment else [])
         except UnreadableFile as reason:
-            await surface.edit(content=heading + discord.utils.escape_markdown(str(reason)))
+            await self._answers.refuse(surface, heading + discord.utils.escape_markdown(str(reason)))
             return
-        question = Question(origin_of(interaction), prompt, private, attached=text, pictures=pictures)
-        await answer_question(self._assistant, question, surface, heading)
+        question = Question(
+            origin_of(interaction),
+            prompt,
+            private,
+            model=model,
+            attached=text,
+            pictures=pictures,
+            speaker=interaction.user.display_name,
+            channel_name=channel_name(interaction),
+            server_name=server_name(interaction),
+        )
+        await self._answers.answer_question(question, surface, heading)
+
+    @ask.autocomplete("model")
+    async def _models(
+        self, interaction: discord.Interaction[Any], current: str
+    ) -> list[app_commands.Choice[str]]:
+        """The models that are ready now and fit what was typed."""
+        typed = current.strip().lower()
+        choices: list[app_commands.Choice[str]] = []
+        for model in self._assistant.models():
+            if len(model.value) <= CHOICE_LENGTH and typed in f"{model.label} {model.value}".lower():
+                name = f"{model.label} (default)" if model.default else model.label
+                choices.append(app_commands.Choice(name=_cut(name), value=model.value))
+        return choices[:MOST_CHOICES]
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= CHOICE_LENGTH else name[: CHOICE_LENGTH - 1] + "…"
 
 
 async def setup(bot: Colloquy) -> None:
     """Called by discord.py."""
-    bot.add_dynamic_items(TryAgain)
-    await bot.add_cog(Ask(bot.assistant))
+    bot.add_dynamic_items(*BUTTONS)
+    await bot.add_cog(Ask(bot.assistant, bot.answers))

@@ -10,10 +10,10 @@ from discord.ext import commands
 
 from assistant.attachments import fence, plain_name
 from assistant.values import Question
-from cogs.answering import answer_question, heading_of
+from cogs.answering import heading_of
 from cogs.attachments import read_what_can_be
 from cogs.messages import attachments_of, text_of
-from cogs.origin import origin_of
+from cogs.origin import channel_name, origin_of, server_name
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class QuestionForm(discord.ui.Modal, title="Ask about this message"):
         prompt, message = self.prompt.component.value, self._message
         # What only one member sees is answered to that member alone.
         private = message.flags.ephemeral
+        surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
         files, pictures = await read_what_can_be(attachments_of(message))
         author = plain_name(message.author.display_name)
@@ -81,13 +82,15 @@ class QuestionForm(discord.ui.Modal, title="Ask about this message"):
             prompt,
             private,
             speaker=interaction.user.display_name,
+            channel_name=channel_name(interaction),
+            server_name=server_name(interaction),
             attached="\n\n".join(filter(None, (said, files))),
             pictures=pictures,
         )
         guild = interaction.guild_id or "@me"
         link = f"https://discord.com/channels/{guild}/{message.channel.id}/{message.id}"
         heading = f"{heading_of(prompt)}-# About [this message](<{link}>)\n"
-        await answer_question(bot.assistant, question, ResponseSurface(interaction), heading)
+        await bot.answers.answer_question(question, surface, heading)
 
 
 async def setup(bot: Colloquy) -> None:

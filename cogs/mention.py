@@ -13,9 +13,8 @@ from discord.ext import commands
 
 from assistant.attachments import UnreadableFile
 from assistant.values import Origin, Question
-from cogs.answering import answer_question
 from cogs.attachments import read_files
-from cogs.delivery import Outcome, attempt
+from cogs.discord_calls import DiscordCalls, Outcome
 from cogs.messages import with_names
 from cogs.surfaces import ReplySurface
 
@@ -45,22 +44,23 @@ class Mention(commands.Cog):
         guild_id = message.guild.id if message.guild else getattr(message.channel, "guild_id", None)
         if guild_id is not None and self._bot.user not in message.mentions:
             return
-        surface = ReplySurface(message)
+        surface = ReplySurface(message, self._bot.calls)
         await self._bot.tree.answer_message(self._answer(message, guild_id or 0, surface), surface.tell)
 
     async def _answer(self, message: discord.Message, guild_id: int, surface: ReplySurface) -> None:
-        if await attempt(message.channel.typing()) is Outcome.GONE:
+        call = await self._bot.calls.attempt(message.channel.typing())
+        if call.outcome in (Outcome.REFUSED, Outcome.DELETED):
             log.info("not answered: the bot may not write in channel %d", message.channel.id)
             return
         prompt = with_names(message, leave_out=self._bot.user).strip()
         if not prompt:
-            await attempt(surface.tell(HINT))
+            await self._bot.answers.refuse(surface, HINT)
             return
-        async with _typing(message.channel, surface.shown):
+        async with _typing(self._bot.calls, message.channel, surface.shown):
             try:
                 files, pictures = await read_files(message.attachments)
             except UnreadableFile as reason:
-                await attempt(surface.tell(discord.utils.escape_markdown(str(reason))))
+                await self._bot.answers.refuse(surface, discord.utils.escape_markdown(str(reason)))
                 return
             question = Question(
                 Origin(message.id, guild_id, message.channel.id, message.author.id),
@@ -69,11 +69,13 @@ class Mention(commands.Cog):
                 attached=files,
                 pictures=pictures,
             )
-            await answer_question(self._bot.assistant, question, surface)
+            await self._bot.answers.answer_question(question, surface)
 
 
 @asynccontextmanager
-async def _typing(channel: discord.abc.Messageable, shown: asyncio.Event) -> AsyncIterator[None]:
+async def _typing(
+    calls: DiscordCalls, channel: discord.abc.Messageable, shown: asyncio.Event
+) -> AsyncIterator[None]:
     """Let the bot be seen typing until something of its answer is shown."""
 
     async def type_on() -> None:
@@ -82,7 +84,7 @@ async def _typing(channel: discord.abc.Messageable, shown: asyncio.Event) -> Asy
                 async with asyncio.timeout(TYPING_SECONDS):
                     await shown.wait()
             except TimeoutError:
-                await attempt(channel.typing())
+                await calls.attempt(channel.typing())
 
     task = asyncio.create_task(type_on())
     try:

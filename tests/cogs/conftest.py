@@ -14,7 +14,14 @@ from providers.base import Key
 from providers.router import ChatRouter, ImageRouter
 from settings import Settings
 from tests.cogs.world import OpenWorld, World
+from tests.fake_discord import FakeDiscord
 from tests.fakes import ScriptedChat, ScriptedImages, Step, chat_route, image_route
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeDiscord]:
+    async with FakeDiscord() as fake:
+        yield fake
 
 
 @pytest.fixture
