@@ -110,11 +110,12 @@ class ChatRouter(Router[ChatProvider]):
     def _choose(self, request: ChatRequest) -> tuple[Sequence[Route[ChatProvider]], str]:
         """The routes that a request may go, and what the host is told it is for.
 
-        Raises NoSuchModel, and CannotSee when the request has pictures and all routes are blind.
+        Pictures of earlier turns are left out for a model that does not see; the question's own are not.
+        Raises NoSuchModel, and CannotSee when the question has pictures and all routes are blind.
         """
         routes = self.offering(request.model)
         purpose = f"answers of {request.model}" if request.model else "answers"
-        if routes and any(message.pictures for message in request.messages):
+        if routes and request.messages[-1].pictures:
             seeing, purpose = tuple(route for route in routes if route.sees), f"{purpose} about pictures"
             if not seeing:
                 able = [route.label for route in (*self.routes, *self.others) if route.sees]
@@ -159,7 +160,8 @@ class ChatRouter(Router[ChatProvider]):
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
                     with Deadline(route.total_seconds) as deadline:
-                        async with aclosing(route.provider.stream(request, lease.key)) as events:
+                        sent = request if route.sees else without_pictures(request)
+                        async with aclosing(route.provider.stream(sent, lease.key)) as events:
                             deadline.begin(min(walk.patience(route), route.first_text_seconds))
                             async for event in events:
                                 if isinstance(event, Delta):
@@ -234,6 +236,13 @@ class ImageRouter(Router[ImageProvider]):
                     lease.fail(error)
                     await ledger.fail(error, one_picture if error.maybe_billed else None)
                     await walk.failed(route, lease, error)
+
+
+def without_pictures(request: ChatRequest) -> ChatRequest:
+    """The request for a model that does not see."""
+    if not any(message.pictures for message in request.messages):
+        return request
+    return replace(request, messages=tuple(replace(message, pictures=()) for message in request.messages))
 
 
 def shorten(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -206,9 +206,8 @@ async def test_more_of_an_answer_that_was_replaced_is_not_added(database: Databa
 
 async def test_pictures_and_attachments_go_along_again(database: Database) -> None:
     """Later questions, another answer and more of one are sent with what the question was asked with."""
-    scene = Scene(
-        database, [ScriptedChat(cut("a fox"), cut("it is red"), answer("red"), answer("in the snow"))]
-    )
+    chat = ScriptedChat(cut("a fox"), cut("it is red"), answer("red"), answer("in the snow"))
+    scene = Scene(database, [chat], route={"sees": True})
     await scene.put(Question(origin(1), "What is this?", attached="notes.txt", pictures=(PICTURE, PICTURE)))
     asked = Message("user", "What is this?\n\nnotes.txt", (PICTURE, PICTURE))
     assert scene.heard() == [asked]

@@ -30,7 +30,8 @@ def asked(world: World) -> tuple[str, list[tuple[str, tuple[int, int]]]]:
 
 def content_of(result: simcord.InteractionResult) -> str:
     assert result.response is not None
-    return result.response.content
+    content, _, _ = result.response.content.partition("\n-# scripted-model")  # the footer
+    return content
 
 
 async def ask_about(
@@ -54,7 +55,7 @@ async def test_a_picture_goes_along_scaled_down(open_world: OpenWorld) -> None:
         world.channel, "ask", prompt="Which colour?", attachment=("photo.jpg", PHOTO)
     )
 
-    assert asked(world) == ("Which colour?", [("image/jpeg", (1280, 960))])
+    assert asked(world) == ("ada: Which colour?", [("image/jpeg", (1280, 960))])
     assert content_of(result) == "> Which colour?\nAll teal."
 
 
@@ -73,7 +74,7 @@ async def test_the_text_of_a_file_goes_along_below_the_question(
     world = await open_world(answer("It is short."))
     await world.member.slash(world.channel, "ask", prompt="Sum it up.", attachment=(name, data))
 
-    assert asked(world) == (f'Sum it up.\n\nFile "{name}":\n```\n{text}\n```', [])
+    assert asked(world) == (f'ada: Sum it up.\n\nFile "{name}":\n```\n{text}\n```', [])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ async def test_a_message_is_asked_about_with_all_that_is_in_it(open_world: OpenW
 
     text, pictures = asked(world)
     assert text == (
-        "What does she mean?\n\n"
+        "ada: What does she mean?\n\n"
         'The question is about this message of "grace":\n````\n@ada NOM ```NOM```\n````\n\n'
         'File "list.txt":\n```\nbread\n```\n\n'
         'The message also has files that you cannot see: "film.mp4".'
@@ -199,7 +200,7 @@ async def test_what_only_one_member_sees_is_answered_to_that_member(open_world: 
 
     assert result.ephemeral
     assert world.channel.history(viewer=world.member)[-1].content.startswith("> What did I ask?")
-    assert [message.content for message in world.chat.calls[-1][0].messages[1:]] == ["What did I ask?"]
+    assert [message.content for message in world.chat.calls[-1][0].messages[1:]] == ["grace: What did I ask?"]
 
 
 async def test_a_message_with_nothing_in_it_opens_no_form(open_world: OpenWorld) -> None:

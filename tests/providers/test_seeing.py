@@ -127,6 +127,19 @@ async def test_the_notice_of_a_fallback_is_not_about_answers_to_text(
     assert caplog.records == []
 
 
+async def test_pictures_of_earlier_turns_do_not_decide_who_answers() -> None:
+    """A later question without a picture goes to any model; a blind one gets the conversation as text."""
+    blind = ScriptedChat(answer("Text."), name="blind")
+    router = ChatRouter([chat_route(blind)])
+    earlier = (*WITH_PICTURES.messages, Message("assistant", "A fox."), Message("user", "Which colour?"))
+
+    await collect(router.stream(ChatRequest(earlier), RecordedLedger()))
+
+    [(sent, _)] = blind.calls
+    assert [message.content for message in sent.messages] == [message.content for message in earlier]
+    assert not any(message.pictures for message in sent.messages)
+
+
 async def test_a_blind_model_that_is_chosen_refuses_and_names_those_that_see() -> None:
     """Nobody else answers in its place; the sentence names models of the chain and beside it."""
     chosen = ScriptedChat(name="blind", model="small")
