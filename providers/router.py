@@ -155,7 +155,8 @@ class ChatRouter(Router[ChatProvider]):
                 if not await walk.book(ledger, route, lease, reserved):
                     continue
                 parts: list[str] = []
-                counted: Usage | None = None  # the vendor's figures, unless text has come since
+                seen: Usage | None = None  # the vendor's last figures
+                is_all = False  # whether they are of all that has come
                 ended = False
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
@@ -169,7 +170,7 @@ class ChatRouter(Router[ChatProvider]):
                                     if not parts:
                                         walk.confirm(route, lease)
                                     parts.append(event.text)
-                                    counted = None
+                                    is_all = False
                                     yield event
                                 elif isinstance(event, Completion):
                                     deadline.end()
@@ -186,7 +187,7 @@ class ChatRouter(Router[ChatProvider]):
                                     if isinstance(event, Rest):
                                         lease.rest(event.seconds)
                                     else:
-                                        counted = event
+                                        seen, is_all = event, True
                                         yield event
                                     continue
                                 deadline.begin(route.idle_seconds)
@@ -196,13 +197,15 @@ class ChatRouter(Router[ChatProvider]):
                 except Exception as reason:
                     error = as_provider_error(reason)
                     text = "".join(parts)
-                    spent = counted or estimates.interrupted(route.full_name, prompt_tokens, text, None)
+                    spent = (seen if is_all else None) or estimates.interrupted(
+                        route.full_name, prompt_tokens, text, seen
+                    )
                     if parts:
                         walk.broke_off(route, error)
                         yield Completion(text, spent, "interrupted", route.provider.model)
                         return
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
-                    await ledger.fail(error, spent if error.maybe_billed or counted else None)
+                    await ledger.fail(error, spent if error.maybe_billed or seen else None)
                     if isinstance(error, PromptTooLong) and not shortened and len(request.messages) > 2:
                         request, shortened = replace(request, messages=shorten(request.messages)), True
                         walk.again(route, lease)

@@ -17,7 +17,7 @@ from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord
 from tests.fake_discord_messages import DIRECT_MESSAGES, GUILD_MESSAGES
 from tests.fake_vendors import FakeVendor, openai_stream, usage
 from tests.fakes import small_png
-from tests.living_bot import living_bot, rows
+from tests.living_bot import living_bot, rows, without_footer
 from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, slowly, until_done, until_replied, write
 
 
@@ -74,7 +74,7 @@ async def test_a_mention_is_answered_by_a_reply_that_grows(
     vendor.reply(slowly(openai_stream(*words, used=usage(321, 45)), 0.25))
     async with living_bot(fake, database_url, vendor.url, **ON) as bot:
         question = await write(fake, f"{BOT_MENTION} What does <@{ANOTHER.id}> do?", mentions=[ANOTHER])
-        reply = await until_replied(fake, "word9")
+        reply = await until_replied(fake, "completion tokens")
         await until_done(bot)
 
     assert reply.reply_to == question.id
@@ -82,13 +82,13 @@ async def test_a_mention_is_answered_by_a_reply_that_grows(
     assert len(replies(fake)) == 1
     contents = [version.content for version in reply.versions]
     assert len(contents) >= 3
-    assert contents[-1] == "".join(words).strip()
+    assert without_footer(contents[-1]) == "".join(words).strip()
     assert all(version.allowed_mentions == {"parse": []} for version in reply.versions)
     edits = [sent.at for sent in fake.requests if sent.method == "PATCH"]
     assert all(later - earlier > 1.1 for earlier, later in pairwise(edits[:-1]))  # the last waits for nothing
     assert any(sent.path == f"/channels/{CHANNEL_ID}/typing" for sent in fake.requests)
     [request] = vendor.requests
-    assert request.body["messages"][-1]["content"] == "What does @Grace do?"
+    assert request.body["messages"][-1]["content"] == "Ada: What does @Grace do?"
     async with open_database(database_url) as database:
         [booked] = await rows(database, "requests")
         [attempt] = await rows(database, "attempts")
@@ -116,7 +116,7 @@ async def test_a_reply_to_the_bot_goes_on_with_the_conversation(
 
     assert reply.reply_to == second.id
     asked = [message["content"] for message in vendor.requests[1].body["messages"][1:]]
-    assert asked == ["Which colour has the sky?", "Blue.", "Why?"]
+    assert asked == ["Ada: Which colour has the sky?", "Blue.", "Ada: Why?"]
 
 
 async def test_direct_messages_need_no_mention(
@@ -145,7 +145,7 @@ async def test_files_go_along_with_a_mention(
         await until_replied(fake, "A note and a square.")
 
     text, picture = vendor.requests[0].body["messages"][-1]["content"]
-    assert text["text"] == 'What are these?\n\nFile "note.txt":\n```\nremember the milk\n```'
+    assert text["text"] == 'Ada: What are these?\n\nFile "note.txt":\n```\nremember the milk\n```'
     assert picture["image_url"]["url"].startswith("data:image/jpeg;base64,")
 
 
