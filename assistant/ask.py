@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from assistant.booking import BOOKS_CLOSED, Booking
 from assistant.conversation import (
@@ -89,6 +91,7 @@ class Asking:
         self._queue = Queue(conversation.answers_per_channel)
         self._cooldown = Cooldown(conversation.cooldown_seconds)
         self._asked: dict[int, Asked] = {}  # by interaction
+        self._admissions: WeakValueDictionary[ConversationKey, asyncio.Lock] = WeakValueDictionary()
 
     async def ask(self, question: Question | Again | More, stop: StopSignal) -> AsyncGenerator[Event]:
         """Yield what becomes of the question; last comes one Answer or Refusal.
@@ -198,7 +201,10 @@ class Asking:
             return estimates.prompt(route.full_name, measure(messages)) + longest
 
         asked.work = work
-        return request if await asked.booking.admit(self._limits, prepare) else None
+        # One after the other, so that turns stand in the order in which their questions came.
+        async with self._admissions.setdefault(work.key, asyncio.Lock()):
+            admitted = await asked.booking.admit(self._limits, prepare)
+        return request if admitted else None
 
     async def _settle(
         self, asked: Asked, text: str, reason: EndReason, usage: Usage, model: str = ""

@@ -111,6 +111,17 @@ async def test_nobody_waits_for_ever() -> None:
             await late.next_number()
 
 
+async def test_a_turn_that_comes_at_the_last_moment_has_come() -> None:
+    """Who is called in the very moment in which the wait would have ended is answered."""
+    loop = asyncio.get_running_loop()
+    place = Place(1, 20, 30, until=loop.time())
+    place.move(1)
+    assert await place.next_number() == 1
+    loop.call_soon(place.move, 0)
+
+    assert await place.next_number() == 0
+
+
 async def test_refused_questions_are_not_booked(database: Database) -> None:
     """A question that finds no place, or is stopped while it waits, leaves nothing in the books."""
     chat = GatedChat()
