@@ -158,6 +158,7 @@ class Colloquy(commands.Bot):
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,
             http_trace=trace,
+            guild_ready_timeout=0,  # without the intent for them, there are no guilds to wait for
             tree_cls=Tree,
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             allowed_contexts=app_commands.AppCommandContext(
