@@ -18,8 +18,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
-from db.one_hop import OneHop, begin_immediate
 
 if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
     import fcntl
@@ -44,8 +44,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._one_hop: OneHop | None = None
-        self._alone = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self._group_commit: GroupCommit | None = None  # on SQLite
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
@@ -55,7 +54,8 @@ class Database:
         async with self._engine.connect() as connection:
             await upgrade(connection)
             if connection.dialect.name == "sqlite":
-                self._one_hop = OneHop((await connection.get_raw_connection()).driver_connection)
+                driver = (await connection.get_raw_connection()).driver_connection
+                self._group_commit = GroupCommit(driver)
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in a transaction: committed when it returns, rolled back when it fails.
@@ -65,11 +65,11 @@ class Database:
         """
 
         async def whole() -> T:
-            if self._one_hop is None:
-                async with self._engine.begin() as connection:
-                    return await work(connection)
-            async with self._alone:
-                return await self._one_hop.run(work)
+            if self._group_commit is not None:
+                result: T = await self._group_commit.run(work)
+                return result
+            async with self._engine.begin() as connection:
+                return await work(connection)
 
         if self._closed:
             raise InvalidRequestError("the database is closed")
@@ -81,7 +81,8 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction as a context manager, for a caller that nobody cancels; see `run`."""
-        async with self._alone, self._engine.begin() as connection:
+        alone = self._group_commit.lock if self._group_commit is not None else nullcontext()
+        async with alone, self._engine.begin() as connection:
             yield connection
 
     def owe(self, work: Callable[[AsyncConnection], Awaitable[object]]) -> None:

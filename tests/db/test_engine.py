@@ -232,3 +232,69 @@ async def test_closing_waits_for_what_runs_and_runs_nothing_more(tmp_path: Path)
     found = sqlite3.connect(tmp_path / "x.db")
     assert found.execute("SELECT count(*) FROM made").fetchone() == (0,)
     found.close()
+
+
+async def test_one_failure_in_a_group_takes_nothing_from_the_others(counter: Database) -> None:
+    """Of 60 transactions at once every third fails after it has written: the others count, and only they."""
+
+    async def fail(connection: Connection) -> None:
+        await count_up(connection)
+        raise LookupError
+
+    works = [counter.run(count_up if number % 3 else fail) for number in range(60)]
+    ends = await asyncio.gather(*works, return_exceptions=True)
+
+    assert [isinstance(end, LookupError) for end in ends] == [number % 3 == 0 for number in range(60)]
+    assert await counter.run(read) == 40
+
+
+async def test_full_file_fails_one_and_spares_the_others(counter: Database) -> None:
+    """A transaction that finds no room fails with that reason; those beside it count."""
+
+    async def fill(connection: Connection) -> None:
+        await connection.execute(text("CREATE TABLE large AS SELECT zeroblob(1000000) AS content"))
+
+    async with counter.transaction() as connection:
+        pages = await connection.scalar(text("PRAGMA page_count"))
+        await connection.execute(text(f"PRAGMA max_page_count = {pages + 2}"))
+    works = (count_up, count_up, fill, count_up)
+    ends = await asyncio.gather(*map(counter.run, works), return_exceptions=True)
+
+    assert [type(end).__name__ for end in ends] == ["NoneType", "NoneType", "OperationalError", "NoneType"]
+    assert "full" in str(ends[2])
+    assert await counter.run(read) == 3
+
+
+async def test_group_that_sqlite_takes_back_fails_as_a_whole(counter: Database) -> None:
+    """When SQLite by itself rolls back everything, all who shared that commit are told, and none counts."""
+
+    async def ruin(connection: Connection) -> None:
+        await count_up(connection)
+        await connection.execute(text("INSERT INTO single VALUES (1)"))
+        await connection.execute(text("INSERT OR ROLLBACK INTO single VALUES (1)"))
+
+    async with counter.transaction() as connection:
+        await connection.execute(text("CREATE TABLE single (number INTEGER UNIQUE)"))
+    works = (count_up, count_up, ruin, count_up)  # the first goes alone, the others while it is busy
+    ends = await asyncio.gather(*map(counter.run, works), return_exceptions=True)
+
+    assert ends[0] is None
+    assert all(isinstance(end, DatabaseError) and "UNIQUE" in str(end) for end in ends[1:])
+    assert await counter.run(read) == 1
+
+
+async def test_what_is_acknowledged_is_in_the_file(counter: Database, tmp_path: Path) -> None:
+    """Each of 300 transactions at once, when it is done, can be seen by another process's connection."""
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    done = 0
+
+    async def count_and_look() -> None:
+        nonlocal done
+        await counter.run(count_up)
+        done += 1
+        assert other.execute("SELECT number FROM counter").fetchone()[0] >= done
+
+    await asyncio.gather(*(count_and_look() for _ in range(300)))
+
+    assert done == 300
+    other.close()
