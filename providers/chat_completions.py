@@ -56,7 +56,9 @@ class ChatCompletions:
         else:
             broken = 0
             try:
-                async with aclosing(self._transport.events(self._url, body, key)) as events:
+                async with aclosing(
+                    self._transport.events(self._url, body, key, lambda: reading.is_under_way)
+                ) as events:
                     async for event in events:
                         if isinstance(event, Rest):
                             yield event
@@ -132,6 +134,11 @@ class Reading:
         if isinstance(reason, str):
             self.finish_reason = FINISH_REASONS.get(reason, "stop")
         return self._keep(self._thinking.feed(text))
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the answer's text has begun and not ended."""
+        return bool(self._parts) and self.finish_reason is None
 
     def finish(self) -> str:
         """The text that was held back to the end of the answer, which is mostly none."""

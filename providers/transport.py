@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ STREAM_BYTES = 16 * 1024 * 1024
 PICTURE_BODY_BYTES = 34 * 1024 * 1024
 # What fails before a request has left: nothing can have been billed.
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+# How long the pieces of an answer gather before they are read. Members see it grow in steps of a second, and
+# to wake up for each piece of hundreds of answers is what costs most.
+GATHER_SECONDS = 0.1
 USER_AGENT = "Colloquy (self-hosted Discord bot)"
 
 
@@ -57,10 +61,13 @@ class Transport:
             content = await _read(response, cap)
             return Reply(content, response.content_type, read_rest(response.headers))
 
-    async def events(self, url: str, body: Mapping[str, Any], key: Key) -> AsyncGenerator[str | Rest]:
+    async def events(
+        self, url: str, body: Mapping[str, Any], key: Key, may_wait: Callable[[], bool] = lambda: False
+    ) -> AsyncGenerator[str | Rest]:
         """POST JSON and yield the data of each server-sent event; first a Rest, if the headers hold one.
 
-        A server that does not stream and sends its whole answer as JSON is one event.
+        A server that does not stream and sends its whole answer as JSON is one event. While `may_wait()`,
+        events are left to gather for a moment.
         """
         async with self._open(url, body, key, accept="text/event-stream") as response:
             if (seconds := read_rest(response.headers)) is not None:
@@ -78,6 +85,8 @@ class Transport:
                     raise broken_reply("the vendor's stream does not end")
                 for event in decoder.feed(chunk):
                     yield event
+                if may_wait():
+                    await _let_gather(response)
             for event in decoder.finish():
                 yield event
 
@@ -128,6 +137,18 @@ def read_object(content: bytes | str, content_type: str, key: Key) -> dict[str, 
         raw = content if isinstance(content, bytes) else content.encode()
         raise read_error(200, {}, raw, secret=key.value.get_secret_value())
     return data
+
+
+async def _let_gather(response: aiohttp.ClientResponse) -> None:
+    """Leave what comes to the operating system for a moment."""
+    transport = response.connection.transport if response.connection is not None else None
+    if transport is None:  # everything has come
+        return
+    transport.pause_reading()
+    try:
+        await asyncio.sleep(GATHER_SECONDS)
+    finally:
+        transport.resume_reading()
 
 
 async def _read(response: aiohttp.ClientResponse, cap: int, *, cut: bool = False) -> bytes:
