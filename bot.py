@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from discord.ext import commands
 
 import doctor
 from assistant import Assistant, Conversation, KeyMemory, Limits
-from cogs.delivery import attempt
+from cogs import messages
+from cogs.answering import Answers
+from cogs.discord_calls import DiscordCalls, DiscordResting
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
@@ -41,7 +43,15 @@ from settings import Settings, SettingsError, Variables
 
 log = logging.getLogger("colloquy")
 
-EXTENSIONS = ("cogs.ask", "cogs.imagine", "cogs.usage", "cogs.forget", "cogs.status")
+EXTENSIONS = (
+    "cogs.ask",
+    "cogs.ask_about",
+    "cogs.imagine",
+    "cogs.usage",
+    "cogs.forget",
+    "cogs.last",
+    "cogs.status",
+)
 
 # The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
 EXIT_CONFIGURATION = 78
@@ -77,6 +87,15 @@ class Tree(app_commands.CommandTree[Any]):
         except Exception as error:
             await self._answer_error(interaction, error)
 
+    async def answer_message(self, work: Awaitable[None], tell: Callable[[str], Awaitable[None]]) -> None:
+        """Do what a message asks for, with the same care; `tell` shows its author a sentence."""
+        self._note_running()
+        try:
+            await work
+        except Exception as error:
+            log.error("a message could not be answered", exc_info=error)
+            await self.client.calls.attempt(tell(SORRY))
+
     async def on_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /
     ) -> None:
@@ -85,24 +104,25 @@ class Tree(app_commands.CommandTree[Any]):
         await self._answer_error(interaction, cause)
 
     async def _answer_error(self, interaction: discord.Interaction[Any], cause: Exception) -> None:
-        if isinstance(cause, discord.HTTPException) and not interaction.response.is_done():
+        if isinstance(cause, DiscordResting) or (
+            isinstance(cause, discord.HTTPException) and not interaction.response.is_done()
+        ):
             # The deferral came too late (10062), or another process answered first (40060). Nobody was
             # asked and nothing booked; there is no one left to tell.
             log.warning("interaction %d could not be answered: %s", interaction.id, cause)
-            if cause.code == 40060:
+            if getattr(cause, "code", None) == 40060:
                 log.error("another process answers for this bot: is it running twice?")
             return
         sentence = _sentence_for(cause)
         if sentence is SORRY:
             name = f"command {interaction.command.qualified_name}" if interaction.command else "button"
             log.error("the %s failed (interaction %d)", name, interaction.id, exc_info=cause)
-        try:
-            if interaction.response.is_done():
-                await interaction.edit_original_response(content=sentence)
-            else:
-                await interaction.response.send_message(sentence, ephemeral=True)
-        except (discord.DiscordException, aiohttp.ClientError, OSError) as failure:
-            log.warning("the member could not be told: %s", type(failure).__name__)
+        tell: Awaitable[Any] = (
+            interaction.edit_original_response(content=sentence, view=None)
+            if interaction.response.is_done()
+            else interaction.response.send_message(sentence, ephemeral=True)
+        )
+        await self.client.calls.attempt(tell)
 
 
 def _sentence_for(error: Exception) -> str:
@@ -121,18 +141,23 @@ def _sentence_for(error: Exception) -> str:
 
 
 class Colloquy(commands.Bot):
-    """The bot. It reads no messages: slash commands alone need no intent at all."""
+    """The bot. It reads messages only where the host wants mentions answered: commands need no intent."""
 
     tree: Tree
 
     def __init__(self, assistant: Assistant, settings: Settings) -> None:
+        self.calls = DiscordCalls()
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self.calls.before_request)
+        trace.on_request_end.append(self.calls.after_reply)
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
-            intents=discord.Intents.none(),
+            intents=messages.INTENTS if settings.chat.answer_mentions else discord.Intents.none(),
             allowed_mentions=discord.AllowedMentions.none(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,
+            http_trace=trace,
             tree_cls=Tree,
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             allowed_contexts=app_commands.AppCommandContext(
@@ -140,30 +165,36 @@ class Colloquy(commands.Bot):
             ),
         )
         self.assistant = assistant
+        self._answers_mentions = settings.chat.answer_mentions
+        self.answers = Answers(assistant, footer=settings.chat.footer)
         self._development_guild_id = settings.development_guild_id
         self._owner_channel_id = settings.owner_channel_id
 
     async def setup_hook(self) -> None:
         """Load the commands and tell Discord of them: one request, which creates only what has changed."""
-        for extension in EXTENSIONS:
+        for extension in (*EXTENSIONS, "cogs.mention") if self._answers_mentions else EXTENSIONS:
             await self.load_extension(extension)
         if self._development_guild_id is not None:
             guild = discord.Object(self._development_guild_id)
             self.tree.copy_global_to(guild=guild)
             await self.tree.sync(guild=guild)
         await self.tree.sync()
-        log.info(
-            "logged in as %s. To add the bot to a server, open "
-            "https://discord.com/oauth2/authorize?client_id=%s&scope=applications.commands",
-            self.user,
-            self.application_id,
-        )
+        log.info("logged in as %s. To add the bot to a server, open %s", self.user, self._invitation())
+
+    def _invitation(self) -> str:
+        client_id = self.application_id or 0
+        if self._answers_mentions:  # only as a member of the server does the bot hear messages
+            return discord.utils.oauth_url(client_id, permissions=messages.PERMISSIONS)
+        return discord.utils.oauth_url(client_id, scopes=("applications.commands",))
+
+    async def on_message(self, message: discord.Message, /) -> None:
+        """Take no text commands: what mentions mean is the affair of `cogs.mention`."""
 
     def tell_owner(self, sentence: str) -> None:
         """Post a notice in the channel that the host has set for it, if any."""
         if self._owner_channel_id is not None and self.is_ready():
             channel = self.get_partial_messageable(self._owner_channel_id)
-            task = asyncio.create_task(attempt(channel.send(sentence)))
+            task = asyncio.create_task(self.calls.attempt(channel.send(sentence)))
             self.tree.running.add(task)
             task.add_done_callback(self.tree.running.discard)
 
@@ -211,7 +242,12 @@ async def open_bot(
             database,
             chat_router,
             image_router,
-            Conversation(settings.chat.system_prompt, settings.chat.history_tokens),
+            Conversation(
+                settings.chat.system_prompt,
+                settings.chat.history_tokens,
+                settings.chat.answers_per_channel,
+                settings.chat.cooldown_seconds,
+            ),
             Limits(**settings.limits.model_dump()),
         )
         async with Colloquy(assistant, settings) as bot:

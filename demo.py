@@ -56,7 +56,8 @@ Type `/` below to see what it can do:
 - `/ask` a question and watch the answer grow
 - `/imagine` a picture
 - `/usage` shows what the server has used, `/mine usage` what you have
-- `/forget` clears what the bot remembers of this channel
+- `/forget channel` clears what the bot remembers of this channel, `/forget mine` what it remembers of you
+- `/last` shows your newest answer again
 
 **Viewing as** at the top changes who you are: robin manages this server, sam is an ordinary member."""
 

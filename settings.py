@@ -42,6 +42,10 @@ class Chat(BaseModel):
         "in the language of the question. You may use Discord's Markdown."
     )
     history_tokens: int = Field(3000, ge=0, le=1_000_000)
+    footer: bool = True  # a last line under each answer: who gave it, and what it used
+    answer_mentions: bool = False  # whether messages that mention the bot are answered too
+    cooldown_seconds: float = Field(0, ge=0, le=86_400)  # between two questions of a member
+    answers_per_channel: int = Field(3, ge=1, le=1000)  # at a time; the others wait
 
 
 class Limits(BaseModel):

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
 
-from assistant.ask import Conversation, ask
+from assistant.ask import Asking, Event
+from assistant.conversation import Conversation
 from assistant.imagine import imagine
 from assistant.memory import KeyMemory
-from assistant.status import StatusReport, report_status
+from assistant.running import RESTARTING, Running
+from assistant.status import StatusReport, list_models, report_status
+from assistant.stopping import StopSignal
 from assistant.usage import report_usage
 from assistant.values import (
-    Answer,
-    Delta,
+    Again,
+    Forgotten,
+    LastAnswer,
     Limits,
+    ModelChoice,
+    More,
     Period,
     Picture,
     PictureOrder,
     Question,
     Refusal,
+    Refused,
     UsageReport,
 )
 from db.engine import Database, DatabaseError
-from db.history import forget_channel, read_question
+from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
 from providers.router import ChatRouter, ImageRouter
 
 log = logging.getLogger(__name__)
 
-RESTARTING = "The bot is restarting. Please ask again in a minute."
-
 
 class Assistant:
-    """Answers for the whole bot. It owns the running requests, and nothing else."""
+    """Answers for the whole bot."""
 
     def __init__(
         self,
@@ -46,36 +49,46 @@ class Assistant:
         self._database = database
         self._chat_router = chat_router
         self._image_router = image_router
-        self._conversation = conversation
         self._limits = limits
-        self._running: set[asyncio.Task[object]] = set()
-        self._stopping = False
+        self._running = Running()
+        self._asking = Asking(database, chat_router, conversation, limits, self._running)
 
-    async def ask(self, question: Question) -> AsyncGenerator[Delta | Answer | Refusal]:
-        """Answer a question; see `assistant.ask`."""
-        if self._stopping:
-            yield Refusal(RESTARTING)
-            return
-        with self._counted():
-            answer = ask(self._database, self._chat_router, self._conversation, self._limits, question)
-            async with aclosing(answer) as events:
-                async for event in events:
-                    yield event
+    def ask(self, question: Question | Again | More, stop: StopSignal | None = None) -> AsyncGenerator[Event]:
+        """Answer a question; `stop` ends the answer early. See `assistant.ask`."""
+        return self._asking.ask(question, stop or StopSignal())
 
     async def imagine(self, order: PictureOrder) -> Picture | Refusal | None:
         """Make a picture; see `assistant.imagine`."""
-        if self._stopping:
-            return Refusal(RESTARTING)
-        with self._counted():
-            return await imagine(self._database, self._image_router, self._limits, order)
+        try:
+            with self._running.counted():
+                return await imagine(self._database, self._image_router, self._limits, order)
+        except Refused as refusal:
+            return Refusal(str(refusal))
 
-    async def question_of(self, turn_id: int, channel_id: int) -> str | None:
-        """The question of a turn of this channel; None when it is not, or no longer, in its history."""
-        return await self._database.run(lambda connection: read_question(connection, turn_id, channel_id))
+    def models(self) -> list[ModelChoice]:
+        """The models that may be asked by name now, the chain's own choice first."""
+        return list_models(self._chat_router)
+
+    async def last_answer(self, channel_id: int, user_id: int) -> LastAnswer | None:
+        """The member's newest turn in a channel, asked in private or not; None: there is none."""
+        turn = await self._database.run(lambda connection: read_newest_turn(connection, channel_id, user_id))
+        return LastAnswer(turn.turn_id, turn.question, turn.answer) if turn else None
 
     async def forget(self, channel_id: int) -> int:
-        """Clear the channel's history and return how many turns it had. The ledger is not touched."""
+        """Clear the channel's own conversation and return how many turns it had; private ones stay.
+
+        What is being answered there is not remembered either. The ledger is not touched.
+        """
+        self._asking.forget(lambda key, _: key == ConversationKey(channel_id))
         return await self._database.run(lambda connection: forget_channel(connection, channel_id))
+
+    async def forget_member(self, user_id: int) -> Forgotten:
+        """Clear all turns of a member in every channel, private ones too; say how many that were.
+
+        What is being answered for them is not remembered either. The ledger is not touched.
+        """
+        self._asking.forget(lambda _, member_id: member_id == user_id)
+        return await self._database.run(lambda connection: forget_member(connection, user_id))
 
     async def server_usage(self, guild_id: int, period: Period) -> UsageReport:
         """What one server used."""
@@ -91,27 +104,11 @@ class Assistant:
 
     async def stop(self) -> None:
         """Cut off what is still running; each request is booked with what had come, and its member told."""
-        self._stopping = True
-        running = {task for task in self._running if task is not asyncio.current_task()}
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=15)
+        await self._running.stop()
         try:
             await self._database.write_owed()
         except DatabaseError as error:
             log.error("not booked, and left to the next start: %s", error.__cause__ or error)
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("the assistant works inside a task")
-        self._running.add(task)
-        try:
-            yield
-        finally:
-            self._running.discard(task)
 
-
-__all__ = ["Assistant", "Conversation", "KeyMemory", "Limits"]
+__all__ = ["RESTARTING", "Assistant", "Conversation", "KeyMemory", "Limits", "StopSignal"]

@@ -1,116 +1,232 @@
-"""A question to a chat model, from admission to the booked answer."""
+"""A question to a chat model, from its arrival to the booked answer."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from assistant.booking import BOOKS_CLOSED, Booking, LimitReached
-from assistant.values import Answer, Limits, Question, Refusal
-from db.engine import Database, DatabaseError
-from db.history import Turn, read_turns
-from providers.base import (
-    ChatRequest,
-    Completion,
-    ContentRefused,
-    Delta,
-    Message,
-    ProviderError,
-    estimate_prompt,
-    estimate_tokens,
+from assistant.booking import BOOKS_CLOSED, Booking
+from assistant.conversation import (
+    Conversation,
+    choose_turns,
+    find_room,
+    history_messages,
+    system_messages,
+    with_history,
 )
+from assistant.queue import Cooldown, Queue
+from assistant.running import Running
+from assistant.stopping import Stopped, StopSignal
+from assistant.turns import (
+    AnotherAnswer,
+    Continuation,
+    NewQuestion,
+    Work,
+    attached_pictures,
+    find_turn,
+)
+from assistant.values import (
+    Again,
+    Answer,
+    Begun,
+    EndReason,
+    Limits,
+    More,
+    Question,
+    Refusal,
+    Refused,
+    Waiting,
+)
+from db.engine import Connection, Database, DatabaseError
+from db.history import MOST_TURNS, ConversationKey, read_turns
+from providers.base import ChatRequest, ContentRefused, Delta, ProviderError, Usage
+from providers.estimates import measure
 from providers.router import ChatRouter
 from providers.walk import NothingConfigured
 
 log = logging.getLogger(__name__)
 
 EMPTY_ANSWER = "The model gave an empty answer. Try again, or put the question in other words."
+STOPPED = "Stopped."
+
+# As many turns as mostly have room; only if they have are more read.
+FEW_TURNS = 16
+
+Event = Begun | Waiting | Delta | Answer | Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """How conversations are led: what the model is told first, and how many tokens of history go along."""
+@dataclass
+class Asked:
+    """One question on its way."""
 
-    system_prompt: str
-    history_tokens: int
-
-
-async def ask(
-    database: Database, router: ChatRouter, conversation: Conversation, limits: Limits, question: Question
-) -> AsyncGenerator[Delta | Answer | Refusal]:
-    """Yield the answer's pieces, then one Answer or Refusal; nothing for an interaction seen before.
-
-    The answer is booked, and in the history unless private, before its Answer is yielded. Whoever stops
-    listening early stops the vendor too: what had come by then is booked.
-    """
-    if not router.routes:
-        yield Refusal(NothingConfigured.sentence)
-        return
-    origin = question.origin
-    turns: list[Turn] = []
-    if not question.private:
-        try:
-            turns = await database.run(lambda connection: read_turns(connection, origin.channel_id))
-        except DatabaseError as error:
-            log.error("the history cannot be read, so nothing is sent: %s", error.__cause__ or error)
-            yield Refusal(BOOKS_CLOSED)
-            return
-    messages = build_messages(conversation, turns, question.prompt)
-    most = estimate_prompt(messages) + router.max_tokens
-    booking = Booking(database, origin, "ask", tokens=most)
-    parts: list[str] = []
+    user_id: int
+    booking: Booking
+    work: Work | None = None  # once it is admitted
+    parts: list[str] = field(default_factory=list)
+    seen: Usage | None = None  # the vendor's count so far
+    forgotten: bool = False  # it was asked before its conversation was forgotten
     end: Answer | Refusal | None = None
-    try:
-        if not await booking.admit(limits):
+
+
+class Asking:
+    """Answers questions: one at a time for each member, and a few for each channel."""
+
+    def __init__(
+        self,
+        database: Database,
+        router: ChatRouter,
+        conversation: Conversation,
+        limits: Limits,
+        running: Running,
+    ) -> None:
+        self._database = database
+        self._router = router
+        self._conversation = conversation
+        self._limits = limits
+        self._running = running
+        self._queue = Queue(conversation.answers_per_channel)
+        self._cooldown = Cooldown(conversation.cooldown_seconds)
+        self._asked: dict[int, Asked] = {}  # by interaction
+
+    async def ask(self, question: Question | Again | More, stop: StopSignal) -> AsyncGenerator[Event]:
+        """Yield what becomes of the question; last comes one Answer or Refusal.
+
+        Nothing comes for an interaction that was seen before. The answer is booked and in the history before
+        its Answer is yielded. Whoever stops listening early stops the vendor too: what had come by then is
+        booked, and not remembered.
+        """
+        origin = question.origin
+        if origin.interaction_id in self._asked:
             return
-        async with aclosing(router.stream(ChatRequest(messages), booking)) as events:
-            async for event in events:
-                if isinstance(event, Delta):
-                    parts.append(event.text)
-                    yield event
-                else:
-                    end = await _settle(booking, question, event)
-    except LimitReached as refusal:
-        end = Refusal(str(refusal))
-    except DatabaseError as error:
-        log.error("the books cannot be written, so nothing is sent: %s", error.__cause__ or error)
-        end = Refusal(BOOKS_CLOSED)
-    except ProviderError as error:
-        log.warning("no answer for interaction %d: %s", origin.interaction_id, error.detail)
-        end = Refusal(str(error))
-    finally:
-        if booking.open:  # nobody answered, the listener left, or the bot is stopping
-            await booking.abandon(estimate_tokens("".join(parts)))
-    if end is not None:
-        yield end
+        asked = Asked(origin.user_id, Booking(self._database, origin, "ask"))
+        self._asked[origin.interaction_id] = asked
+        try:
+            with self._running.counted(), self._cooldown.question(origin.user_id):
+                async with aclosing(self._answer(asked, question, stop)) as events:
+                    async for event in events:
+                        yield event
+        except Stopped:
+            asked.end = Refusal(STOPPED)
+        except Refused as refusal:
+            asked.end = Refusal(str(refusal))
+        except DatabaseError as error:
+            log.error("the books cannot be written, so nothing is sent: %s", error.__cause__ or error)
+            asked.end = Refusal(BOOKS_CLOSED)
+        except ProviderError as error:
+            log.warning("no answer for interaction %d: %s", origin.interaction_id, error.detail)
+            asked.end = Refusal(str(error))
+        finally:
+            if asked.booking.open:  # nobody answered, the listener left, or the bot is stopping
+                await asked.booking.abandon(self._spent(asked).completion_tokens)
+            del self._asked[origin.interaction_id]
+        if asked.end is not None:
+            yield asked.end
 
+    def forget(self, concerns: Callable[[ConversationKey, int], bool]) -> None:
+        """Keep out of the history what is being answered now, by its conversation and member.
 
-async def _settle(booking: Booking, question: Question, completion: Completion) -> Answer | Refusal:
-    text = completion.text
-    # An empty answer is booked, since it is billed, but there is nothing to remember.
-    remembered = not question.private and text.strip()
-    turn = Turn(question.prompt, text) if remembered else None
-    await booking.settle(
-        completion.usage, "partial" if completion.finish_reason == "interrupted" else "answered", turn
-    )
-    if text.strip():
-        kept = booking.request_id if turn else None
-        return Answer(text, completion.finish_reason, completion.usage, completion.model, kept)
-    refused = completion.finish_reason == "content_filter"
-    return Refusal(ContentRefused.sentence if refused else EMPTY_ANSWER)
+        Such an answer may tell what is to be forgotten.
+        """
+        for asked in self._asked.values():
+            if asked.work is not None and concerns(asked.work.key, asked.user_id):
+                asked.forgotten = True
 
+    async def _answer(
+        self, asked: Asked, question: Question | Again | More, stop: StopSignal
+    ) -> AsyncGenerator[Event]:
+        """Yield everything but the end, which is noted; raise what prevents it."""
+        if not self._router.routes:
+            raise NothingConfigured
+        if isinstance(question, Question):
+            work: Work = NewQuestion(question)
+        else:
+            turn = await self._database.run(lambda connection: find_turn(connection, question))
+            work = (Continuation if isinstance(question, More) else AnotherAnswer)(question, turn)
+            yield Begun(turn.question, turn.key.private_to != 0)
+        with self._queue.place(question.origin.channel_id, asked.user_id) as place:
+            try:
+                with stop.stoppable():
+                    stop.begin()
+                    while (number := await place.next_number()) > 0:
+                        stop.end()
+                        yield Waiting(number)
+                        stop.begin()
+                    stop.end()
+                    if (request := await self._admit(asked, work)) is None:
+                        return
+                    async with aclosing(self._router.stream(request, asked.booking)) as events:
+                        stop.begin()
+                        async for event in events:
+                            stop.end()
+                            if isinstance(event, Delta):
+                                asked.parts.append(event.text)
+                                yield event
+                            elif isinstance(event, Usage):
+                                asked.seen = event
+                            else:
+                                end = event.text, event.finish_reason, event.usage, event.model
+                                await self._settle(asked, *end)
+                                continue  # to the stream's end: there is nothing left to stop
+                            stop.begin()
+            except Stopped:
+                text = "".join(asked.parts)
+                if not text.strip():
+                    raise
+                await self._settle(asked, text, "stopped", self._spent(asked))
 
-def build_messages(conversation: Conversation, turns: Sequence[Turn], prompt: str) -> tuple[Message, ...]:
-    """System prompt, as many of the last turns as the budget holds, whole, and the question."""
-    chosen: list[Message] = []
-    left = conversation.history_tokens
-    for turn in reversed(turns):
-        pair = (Message("user", turn.question), Message("assistant", turn.answer))
-        left -= estimate_prompt(pair)
-        if left < 0:
-            break
-        chosen[:0] = pair
-    system = [Message("system", conversation.system_prompt)] if conversation.system_prompt else []
-    return (*system, *chosen, Message("user", prompt))
+    async def _admit(self, asked: Asked, work: Work) -> ChatRequest | None:
+        """Open the request and say what is to be sent; None for an interaction that was seen before."""
+        router, conversation = self._router, self._conversation
+        request: ChatRequest | None = None
+
+        async def prepare(connection: Connection) -> int:
+            nonlocal request
+            needed = [*system_messages(conversation, work.setting), *await work.read(connection)]
+            route, estimates = router.expected(work.model), router.state.estimates
+            room = find_room(conversation, needed, route, estimates)
+            for limit in (FEW_TURNS, MOST_TURNS):
+                turns = await read_turns(connection, work.key, before=work.before, limit=limit)
+                chosen = choose_turns(turns, room, work.setting, route, estimates)
+                if len(chosen) < limit:
+                    break
+            pictures = await attached_pictures(connection, chosen)
+            messages = with_history(needed, history_messages(chosen, work.setting, pictures))
+            request = ChatRequest(messages, work.model)
+            longest = max(offered.max_tokens for offered in router.offering(work.model))
+            return estimates.prompt(route.full_name, measure(messages)) + longest
+
+        asked.work = work
+        return request if await asked.booking.admit(self._limits, prepare) else None
+
+    async def _settle(
+        self, asked: Asked, text: str, reason: EndReason, usage: Usage, model: str = ""
+    ) -> None:
+        """Book an answer, keep it, and make it the end."""
+        booking, work = asked.booking, asked.work
+        assert work is not None
+        assert booking.target is not None
+        turn_id: int | None = None
+
+        async def keep(connection: Connection) -> None:
+            nonlocal turn_id
+            if not asked.forgotten:
+                turn_id = await work.keep(connection, booking.request_id, text, reason)
+
+        # An empty answer is booked, since it is billed, but there is nothing to remember.
+        outcome = "partial" if reason in ("interrupted", "stopped") else "answered"
+        await booking.settle(usage, outcome, keep if text.strip() else None)
+        if not text.strip():
+            asked.end = Refusal(ContentRefused.sentence if reason == "content_filter" else EMPTY_ANSWER)
+            return
+        route = self._router.offering(booking.target.full_name)[0]
+        fallback = work.model is None and route is not self._router.routes[0]
+        asked.end = Answer(text, reason, usage, model or route.provider.model, route.label, fallback, turn_id)
+
+    def _spent(self, asked: Asked) -> Usage:
+        """What an answer has used that ends here."""
+        booking = asked.booking
+        model = booking.target.full_name if booking.target else ""
+        tokens = booking.reserved.prompt_tokens
+        return self._router.state.estimates.interrupted(model, tokens, "".join(asked.parts), asked.seen)

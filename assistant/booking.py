@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from assistant.values import Limits, Origin
+from assistant.values import Limits, Origin, Refused
 from db import ledger
 from db.engine import Connection, Database, DatabaseError, to_the_end
-from db.history import Turn, add_turn
 from providers.base import ProviderError, Usage
 from providers.route import Target
 
@@ -22,8 +22,8 @@ RETRY_AFTER = (0.2, 1.0, 3.0)
 BOOKS_CLOSED = "The bot cannot use its database just now, so it sent nothing. Please try again later."
 
 
-class LimitReached(Exception):
-    """The request does not fit today's limits; the text is for the member."""
+class LimitReached(Refused):
+    """The request does not fit today's limits."""
 
 
 def start_of_today() -> int:
@@ -55,15 +55,26 @@ class Booking:
         self._begun = False  # whether an attempt is open
         self._sent = False  # whether its request may have left
         self._reserved = Usage()
+        self.target: Target | None = None  # of the last attempt
         self.open = False  # whether the request is, with its reservation
 
-    async def admit(self, limits: Limits) -> bool:
+    @property
+    def reserved(self) -> Usage:
+        """The most that the last attempt may use."""
+        return self._reserved
+
+    async def admit(
+        self, limits: Limits, prepare: Callable[[Connection], Awaitable[int]] | None = None
+    ) -> bool:
         """Open the request and reserve the most it may use; False when this interaction was seen before.
 
-        Raises LimitReached, with nothing reserved.
+        `prepare` comes first in the same transaction, and says how many tokens that is. Raises LimitReached
+        and what `prepare` raises, with nothing reserved.
         """
 
         async def admit(connection: Connection) -> None:
+            if prepare is not None:
+                self._request = replace(self._request, tokens=await prepare(connection))
             request_id = await ledger.admit(connection, self._request)
             if request_id is None:
                 return
@@ -116,6 +127,7 @@ class Booking:
         self._attempts += 1
         self._begun = True
         self._sent = False
+        self.target = target
         self._reserved = reserved
         await self._database.run(lambda connection: ledger.begin_attempt(connection, attempt))
         self._sent = True
@@ -124,9 +136,11 @@ class Booking:
         """End the open attempt: unbilled, or with an estimate of what it may have cost."""
         await self._write(_ending(usage, error.kind))
 
-    async def settle(self, usage: Usage, outcome: str, turn: Turn | None = None) -> None:
-        """End the attempt that answered, close the request and write the turn: all of it or nothing."""
-        await self._write(_ending(usage, "interrupted" if outcome == "partial" else ""), outcome, turn)
+    async def settle(
+        self, usage: Usage, outcome: str, keep: Callable[[Connection], Awaitable[None]] | None = None
+    ) -> None:
+        """End the attempt that answered, close the request and `keep` the turn: all of it or nothing."""
+        await self._write(_ending(usage, "interrupted" if outcome == "partial" else ""), outcome, keep)
 
     async def abandon(self, text_tokens: int = 0) -> None:
         """Close a request that ended without an answer.
@@ -139,7 +153,10 @@ class Booking:
         await self._write(_ending(spent, "interrupted") if self._begun else None, "failed")
 
     async def _write(
-        self, ending: ledger.Ending | None, outcome: str | None = None, turn: Turn | None = None
+        self,
+        ending: ledger.Ending | None,
+        outcome: str | None = None,
+        keep: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
         number = self._attempts
 
@@ -148,15 +165,8 @@ class Booking:
             ended = ending is not None and await ledger.end_attempt(
                 connection, request.interaction_id, number, ending
             )
-            if turn is not None and ended:
-                await add_turn(
-                    connection,
-                    self.request_id,
-                    request.guild_id,
-                    request.channel_id,
-                    request.user_id,
-                    turn,
-                )
+            if keep is not None and ended:
+                await keep(connection)
             if outcome is not None:
                 await ledger.close_request(connection, request.interaction_id, outcome)
 

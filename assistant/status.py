@@ -1,10 +1,11 @@
-"""How the providers and their keys are, for the host."""
+"""How the providers and their keys are, for the host; and which models may be asked, for everyone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from assistant.booking import start_of_today
+from assistant.values import ModelChoice
 from db.engine import Database
 from db.usage import count_by_key
 from providers.pool import NEVER
@@ -53,3 +54,10 @@ async def report_status(
     return StatusReport(
         chat.label if chat else None, pictures.label if pictures else None, targets[0], targets[1]
     )
+
+
+def list_models(router: ChatRouter) -> list[ModelChoice]:
+    """The models that may be asked now: in the chain's order, then the others."""
+    default = router.next_route()
+    ready = {route.full_name: route for route in (*router.routes, *router.others) if router.is_ready(route)}
+    return [ModelChoice(name, route.label, route is default, route.sees) for name, route in ready.items()]

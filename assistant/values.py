@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from db.history import Forgotten
 from db.usage import Totals, UsageRow
-from providers.base import Delta, FinishReason, Picture, Usage
+from providers.base import AttachedPicture, Delta, FinishReason, Picture, Usage
 
 Period = Literal["today", "7 days", "30 days"]
 PERIODS: tuple[Period, ...] = ("today", "7 days", "30 days")
+
+# How an answer ended: as the vendor says, or because somebody stopped it.
+EndReason = FinishReason | Literal["stopped"]
+
+
+class Refused(Exception):
+    """A request that is not answered, and costs nothing; the text is one sentence for the member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +42,41 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to a chat model. A private one neither reads nor enters the channel's history."""
+    """A question to a chat model. A private one belongs to a conversation of its own: this member's, here."""
 
     origin: Origin
     prompt: str
     private: bool = False
+    model: str | None = None  # "provider/model"; None: the chain's own choice
+    speaker: str = ""  # the member's display name
+    channel_name: str = ""
+    server_name: str = ""
+    attached: str = ""  # text that goes along with the prompt
+    pictures: tuple[AttachedPicture, ...] = ()  # scaled down already
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The question of a turn once more; its answer takes the place of the turn's."""
+
+    origin: Origin
+    turn_id: int
+    speaker: str = ""
+    channel_name: str = ""
+    server_name: str = ""
+    may_manage: bool = False  # whether the member may manage messages here
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Going on with an answer that did not come to its end; what comes is added to the turn's."""
+
+    origin: Origin
+    turn_id: int
+    speaker: str = ""
+    channel_name: str = ""
+    server_name: str = ""
+    may_manage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +92,33 @@ class PictureOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The question whose answer follows; first of all for Again and More, which only name a turn."""
+
+    prompt: str
+    private: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The member's place among those who wait in this channel, whenever it changes; 1: the next."""
+
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of an answer: its whole text, how it ended, what it used.
+    """The end of an answer: its whole text (of More: what was added), how it ended, what it used.
 
     `turn_id` is its place in the history; None: it is not kept there.
     """
 
     text: str
-    finish_reason: FinishReason
+    finish_reason: EndReason
     usage: Usage
     model: str
+    provider: str = ""  # with its model, for people
+    fallback: bool = False  # whether the chain's first choice did not answer
     turn_id: int | None = None
 
 
@@ -72,6 +127,25 @@ class Refusal:
     """No answer, and why: one sentence for the member."""
 
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model that may be asked by name now. `value` goes into Question.model, `label` is for people."""
+
+    value: str
+    label: str
+    default: bool  # whether it is asked when none is named
+    sees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """A member's newest turn in a channel."""
+
+    turn_id: int
+    question: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +160,26 @@ class UsageReport:
 
 __all__ = [
     "PERIODS",
+    "Again",
     "Answer",
+    "AttachedPicture",
+    "Begun",
     "Delta",
+    "EndReason",
+    "Forgotten",
+    "LastAnswer",
     "Limits",
+    "ModelChoice",
+    "More",
     "Origin",
     "Period",
     "Picture",
     "PictureOrder",
     "Question",
     "Refusal",
+    "Refused",
     "Totals",
     "UsageReport",
     "UsageRow",
+    "Waiting",
 ]

@@ -131,6 +131,9 @@ class Scene:
 
         with suppress(TimeoutError):
             await self._fake.until(all_final, self._load.seconds + GRACE_SECONDS)
+            async with asyncio.timeout(GRACE_SECONDS):  # the end may have been seen before the last edit
+                while await self.bot.ask("running"):  # noqa: ASYNC110 (it is in another process)
+                    await asyncio.sleep(0.05)
         return asked
 
     def forget(self) -> None:

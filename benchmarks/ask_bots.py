@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import aiohttp
 import discord
@@ -46,15 +47,23 @@ class Sampler:
         return {"cpu_s": time.process_time() - self._began, "lags": self._lags, "rss_mib": rss_mib()}
 
 
+Running = set[asyncio.Task[Any]]  # those that answer
+
+
 @asynccontextmanager
-async def open_floor(vendor_url: str) -> AsyncIterator[discord.Client]:
+async def open_floor(vendor_url: str) -> AsyncIterator[tuple[discord.Client, Running]]:
     """A bot that defers, streams, edits, and does nothing else: no book, no history, no chain, no faults."""
+    running: Running = set()
     client = discord.Client(intents=discord.Intents.none(), max_messages=None)
     tree = app_commands.CommandTree(client)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, client:
 
         @tree.command(description="Ask")
         async def ask(interaction: discord.Interaction[discord.Client], prompt: str) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            running.add(task)
+            task.add_done_callback(running.discard)
             await interaction.response.defer(thinking=True)
             loop = asyncio.get_running_loop()
             answer, editing, edited_at = "", None, 0.0
@@ -74,11 +83,13 @@ async def open_floor(vendor_url: str) -> AsyncIterator[discord.Client]:
                 await editing
             await interaction.edit_original_response(content=answer)
 
-        yield client
+        yield client, running
 
 
 @asynccontextmanager
-async def open_colloquy(token: str, vendor_url: str, database_url: str) -> AsyncIterator[discord.Client]:
+async def open_colloquy(
+    token: str, vendor_url: str, database_url: str
+) -> AsyncIterator[tuple[discord.Client, Running]]:
     """The real bot, asking one vendor with one key. Imported here: the floor's memory is to be its own."""
     from pydantic import SecretStr
 
@@ -94,7 +105,7 @@ async def open_colloquy(token: str, vendor_url: str, database_url: str) -> Async
     )
     keys = {"OPENAI_API_KEY": SecretStr("key-of-the-benchmark")}
     async with open_bot(settings, lambda name: [(name, keys[name])] if name in keys else []) as bot:
-        yield bot
+        yield bot, bot.tree.running
 
 
 async def check_books(database_url: str) -> dict[str, object]:
@@ -121,9 +132,9 @@ async def run(kind: str, discord_url: str, token: str, vendor_url: str, database
     sampler = Sampler()
     opening = open_floor(vendor_url) if kind == "floor" else open_colloquy(token, vendor_url, database_url)
     with point_discord_py_at(discord_url):
-        async with opening as client:
+        async with opening as (client, running):
             tasks = [asyncio.create_task(client.start(token)), asyncio.create_task(sampler.run())]
-            await obey({"begin": sampler.begin, "end": sampler.end})
+            await obey({"begin": sampler.begin, "running": lambda: len(running), "end": sampler.end})
             for task in tasks:
                 task.cancel()
                 with suppress(asyncio.CancelledError):

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from db.engine import open_database
-from db.history import read_turns
+from db.history import ConversationKey, read_turns
 
 SMALL, LARGE = 10_000, 5_000_000
 READS = 300
@@ -72,7 +72,7 @@ async def read_seconds(path: Path, channels: Sequence[int]) -> float:
         for number in range(READS):
             channel_id = channels[number % len(channels)]
             began = time.perf_counter()
-            turns = await database.run(partial(read_turns, channel_id=channel_id))
+            turns = await database.run(partial(read_turns, key=ConversationKey(channel_id)))
             took.append(time.perf_counter() - began)
             assert turns
     return statistics.median(took)

@@ -1,156 +1,295 @@
-"""Getting an answer to Discord: where discord.py's own gaps are met.
-
-discord.py 2.7.1 lets connection errors of its HTTP library through, waits without bound on a 429, raises
-TypeError on a 429 that is no JSON, and holds an edit for 25 s on a 5xx. So every call here has a deadline of
-its own and any failure means the same: it did not arrive.
-"""
+"""An answer on its way to Discord: shown while it grows, in as few messages as needed, and finished once."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import discord
 
-from cogs.splitting import beginning
+from cogs.discord_calls import Call, Outcome
+from cogs.links import displayable, sendable
+from cogs.splitting import add_line, shorten, split_text, units
+from cogs.surfaces import Surface
 
 log = logging.getLogger(__name__)
 
-CALL_SECONDS = 10.0
-# Discord allows about five edits of one response in a short time; this pace never meets that wall.
-EDIT_PACE_SECONDS = 1.2
-FINAL_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0)
-# The token is dead, or the message was deleted: there is nothing left to edit.
-GONE_CODES = frozenset({10008, 10015, 10062, 50027})
+# No answer waits longer than this for another try.
+MOST_WAIT_SECONDS = 60.0
+# Without text for so long, the member is told that something is going on.
+WAITING_SECONDS = 4.0
+# A longer answer comes as a file.
+MOST_MESSAGES = 4
+
+STILL_WRITING = "-# Still writing. At the end the whole answer comes as a file."
+IN_FILE = "-# The answer goes on in the file, which holds all of it."
+TOO_LARGE = "-# The answer goes on, but as a file it is larger than this server takes. Ask for a shorter one."
+BLOCKED = "A filter of this server or of Discord did not let the answer through. /last shows it to you alone."
 
 
-class Outcome(Enum):
-    """What became of a call to Discord."""
+class Delivery(Enum):
+    """How much of an answer has arrived."""
 
-    ARRIVED = "arrived"
-    FAILED = "failed"
-    GONE = "gone"
+    FULL = "full"
+    PARTIAL = "partial"
+    NONE = "none"
 
 
-async def attempt(call: Any) -> Outcome:
-    """Await one call to Discord, for ten seconds at most."""
-    try:
-        async with asyncio.timeout(CALL_SECONDS):
-            await call
-    except discord.HTTPException as error:
-        if error.code in GONE_CODES:
-            return Outcome.GONE
-        log.info("Discord answered %s (code %s)", error.status, error.code)
-        return Outcome.FAILED
-    except Exception as error:  # what discord.py lets through has no common base
-        log.info("Discord could not be reached: %s", type(error).__name__)
-        return Outcome.FAILED
-    return Outcome.ARRIVED
+@dataclass(slots=True)
+class _Sent:
+    """A message as it stands on Discord, as far as we know."""
+
+    message: Any = None  # what the surface takes for it; None: the first
+    content: str = ""
+    view: discord.ui.View | None = None
+    editable: bool = True  # not if Discord's answer got lost that says which message it is
 
 
 class LiveReply:
-    """The response to one interaction that was deferred: shown while it grows, then finished once.
+    """One answer: shown while it grows, then finished once.
 
-    One edit is in flight at a time, and the latest text wins. An edit that fails is dropped, unless it is
-    the last: that one is tried again, and then sent as a follow-up.
+    One edit is in flight at a time, and the latest text wins. An edit that fails is dropped, unless it is the
+    last: that one is tried again, and then sent as a follow-up. A message that is full is left as it is, and
+    the text goes on in the next one.
     """
 
-    def __init__(self, interaction: discord.Interaction[Any], heading: str = "") -> None:
-        self._interaction = interaction
-        self._heading = heading
-        self._latest = ""
+    def __init__(
+        self,
+        surface: Surface,
+        heading: str = "",
+        *,
+        view: discord.ui.View | None = None,
+        waiting: str = "",
+    ) -> None:
+        """`view` is shown as long as the answer grows; `waiting` is a line for when no text comes."""
+        self.heading = heading
+        self.text = ""  # as much as has come
+        self.gone = False  # somebody deleted a message of it: nobody wants more
+        self._surface = surface
+        self._calls = surface.calls
+        self._view = view
+        self._waiting = waiting
+        self._status = ""
+        self._messages = [_Sent()]
+        self._may_go_on = True  # whether a message that follows may be begun before the end
+        self._quiet = False  # no more edits before the end
+        self._ended = False
         self._changed = asyncio.Event()
-        self._finished = asyncio.Event()
+        self._woken = asyncio.Event()  # the pace need not be kept: it is the end, or the first text
         self._editing: asyncio.Task[None] | None = None
-        self.gone = False  # the message was deleted, or its time is over: nobody sees more of it
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> LiveReply:
+        if self._waiting:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(WAITING_SECONDS, self.show_status, self._waiting)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop editing, whatever happened."""
-        self._finished.set()
-        if self._editing is not None:
-            await self._editing
+        await self._stop_editing()
 
     def show(self, text: str) -> None:
         """Have the text so far shown as soon as the pace allows."""
-        self._latest = text
-        self._changed.set()
-        if self._editing is None:
-            self._editing = asyncio.create_task(self._edit_while_it_grows())
+        if not self.text:
+            self._woken.set()
+        self.text = text
+        self._stop_timer()
+        self._change()
+
+    def show_status(self, line: str) -> None:
+        """Have a line shown in place of the text that has not come yet."""
+        if not self.text:
+            self._status = line
+            self._stop_timer()
+            self._change()
+
+    async def finish_text(
+        self, text: str, *, note: str = "", footer: str = "", view: discord.ui.View | None = None
+    ) -> Delivery:
+        """Show a model's whole text. Past four messages it comes as a file, and its beginning stays shown.
+
+        `note` is a line that has to be seen; `footer` one that is left out where it would take a message.
+        """
+        parts = [part.shown for part in split_text(self.heading + displayable(text))]
+        file: tuple[str, bytes] | None = None
+        if note:
+            parts = add_line(parts, note)
+        if len(parts) > MOST_MESSAGES:
+            content = sendable(text).encode()
+            fits = len(content) <= self._surface.file_limit
+            file = ("answer.md", content) if fits else None
+            # What is shown already is beginning enough.
+            parts = parts[: len(self._messages)]
+            lines = (IN_FILE if fits else TOO_LARGE, note, footer)
+            parts[-1] = shorten(parts[-1], "\n".join(line for line in lines if line))
+        elif footer and len(with_footer := add_line(parts, footer)) == len(parts):
+            parts = with_footer
+        return await self.finish(parts, file=file, view=view)
 
     async def finish(
         self,
         parts: Sequence[str],
         *,
-        png: bytes | None = None,
-        filename: str = "picture.png",
+        file: tuple[str, bytes] | None = None,
         view: discord.ui.View | None = None,
-    ) -> bool:
-        """Show the final text; parts after the first are follow-ups. True when the first has arrived.
+    ) -> Delivery:
+        """Show the final messages; file (its name and content) and view go with the last.
 
-        A picture goes with the first part, a view with the last.
+        What is shown already is not sent again. A part that cannot be delivered ends it.
         """
-        self._finished.set()
-        if self._editing is not None:
-            await self._editing
+        await self._stop_editing()
+        seen = bool(self.text) and bool(self._messages[0].content)
+        arrived = 0
         for place, part in enumerate(parts):
-            fields: dict[str, Any] = {"content": part}
-            if view is not None and place == len(parts) - 1:
-                fields["view"] = view
-            if place > 0:
-                if await attempt(self._follow_up(fields)) is Outcome.FAILED:
-                    await attempt(self._follow_up(fields))
-            elif not await self._last_edit(fields, [(png, filename)] if png is not None else []):
-                return False
-        return True
+            is_last = place == len(parts) - 1
+            if not await self._deliver(place, part, file if is_last else None, view if is_last else None):
+                break
+            arrived += 1
+        if arrived == len(parts):
+            return Delivery.FULL
+        if not self.gone:
+            log.warning("the answer to %s could not be delivered", self._surface.name)
+        return Delivery.PARTIAL if arrived or seen else Delivery.NONE
+
+    # While the answer grows
+
+    def _change(self) -> None:
+        self._changed.set()
+        if self._editing is None and not self._ended:
+            self._editing = asyncio.create_task(self._edit_while_it_grows())
 
     async def _edit_while_it_grows(self) -> None:
-        while not self._finished.is_set() and not self.gone:
-            if self._changed.is_set():
-                self._changed.clear()
-                content = beginning(self._heading + self._latest)
-                outcome = await attempt(self._interaction.edit_original_response(content=content))
-                self.gone = outcome is Outcome.GONE
+        while not (self._ended or self.gone or self._quiet):
+            await self._changed.wait()
+            if self._ended:
+                break
+            self._changed.clear()
+            self._woken.clear()
+            pause = self._calls.pace_seconds
+            if not self._calls.only_needed:
+                pause = max(pause, await self._bring_up_to_date())
             try:
-                async with asyncio.timeout(EDIT_PACE_SECONDS):
-                    await self._finished.wait()
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
             except TimeoutError:
                 pass
 
-    async def _last_edit(self, fields: dict[str, Any], files: list[tuple[bytes, str]]) -> bool:
-        for delay in (0.0, *FINAL_RETRY_SECONDS):
-            await asyncio.sleep(delay)
-            sent = {**fields, "attachments": _files(files)} if files else fields
-            outcome = await attempt(self._interaction.edit_original_response(**sent))
-            if outcome is Outcome.ARRIVED:
-                return True
-            if outcome is Outcome.GONE or self._interaction.is_expired():
-                self.gone = True
-                break
-        else:
-            if await attempt(self._follow_up({**fields, "files": _files(files)})) is Outcome.ARRIVED:
-                return True
-        log.warning("the answer to interaction %d could not be delivered", self._interaction.id)
-        return False
+    async def _bring_up_to_date(self) -> float:
+        """Edit the message that grows, and begin the next where it is full; seconds to wait afterwards."""
+        text = displayable(self.text, ended=False) or self._status
+        parts = [part.shown for part in split_text(self.heading + text)]
+        place = len(self._messages) - 1
+        if len(parts) <= place:
+            return 0.0
+        sent, content = self._messages[place], parts[place]
+        is_full = len(parts) > place + 1
+        if is_full and place + 1 == MOST_MESSAGES:
+            content = shorten(content, STILL_WRITING)
+        begins_next = is_full and place + 1 < MOST_MESSAGES and self._may_go_on
+        view = None if begins_next else self._view
+        call = Call(outcome=Outcome.ARRIVED)
+        if sent.editable and (sent.content != content or sent.view is not view):
+            call = await self._edit(sent, content, view)
+        if begins_next and call.outcome is Outcome.ARRIVED and not self._ended:
+            call = await self._follow_up(parts[place + 1], self._view)
+            # But for a 429 it may be there all the same, so it is not sent again before the end.
+            self._may_go_on = call.outcome is Outcome.ARRIVED or call.status == 429
+        self.gone = call.outcome is Outcome.DELETED
+        self._quiet = call.outcome in (Outcome.EXPIRED, Outcome.REFUSED, Outcome.BLOCKED)
+        if call.outcome is Outcome.FAILED or begins_next:
+            self._changed.set()
+        return call.pause
 
-    async def _follow_up(self, fields: dict[str, Any]) -> None:
-        await self._interaction.followup.send(**fields, wait=True)
+    async def _stop_editing(self) -> None:
+        self._ended = True
+        self._changed.set()
+        self._woken.set()
+        self._stop_timer()
+        if self._editing is not None:
+            await self._editing
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # Calls
+
+    async def _edit(
+        self, sent: _Sent, content: str, view: discord.ui.View | None, files: list[discord.File] | None = None
+    ) -> Call:
+        fields: dict[str, Any] = {"content": content}
+        if files:
+            fields["files"] = files
+        if view is not sent.view:
+            fields["view"] = view
+        call = await self._calls.attempt(self._surface.edit(sent.message, fields))
+        if call.outcome is Outcome.ARRIVED:
+            sent.content, sent.view = content, view
+        return call
+
+    async def _follow_up(
+        self, content: str, view: discord.ui.View | None, files: list[discord.File] | None = None
+    ) -> Call:
+        fields = {"content": content, "view": view, "files": files}
+        call = await self._calls.attempt(self._surface.follow_up(fields))
+        if call.outcome is Outcome.ARRIVED:
+            self._messages.append(_Sent(call.result, content, view, call.result is not None))
+        return call
+
+    # At the end
+
+    async def _deliver(
+        self, place: int, content: str, file: tuple[str, bytes] | None, view: discord.ui.View | None
+    ) -> bool:
+        sent = self._messages[place] if place < len(self._messages) else None
+        if sent is not None and file is None and sent.content == content and sent.view is view:
+            return True
+        outcome = Outcome.FAILED
+        if sent is not None and sent.editable:
+            outcome = await self._insist(lambda: self._edit(sent, content, view, _files(file)))
+        if outcome is Outcome.FAILED:
+            outcome = await self._insist(lambda: self._follow_up(content, view, _files(file)))
+            if outcome is Outcome.ARRIVED and sent is not None:
+                self._messages[place] = self._messages.pop()  # it stands for the one that cannot be edited
+        if outcome is Outcome.BLOCKED and sent is not None:
+            await self._insist(lambda: self._edit(sent, BLOCKED, None))
+        elif outcome is Outcome.BLOCKED:
+            await self._insist(lambda: self._follow_up(BLOCKED, None))
+        self.gone = self.gone or outcome is Outcome.DELETED
+        return outcome is Outcome.ARRIVED
+
+    async def _insist(self, send: Callable[[], Awaitable[Call]]) -> Outcome:
+        """Try until it arrives, no other try would help, or the time for answers is over."""
+        loop, expires_at = asyncio.get_running_loop(), self._surface.expires_at
+        asked_to_wait = 0.0
+        for delay in self._calls.retry_seconds:
+            wait = max(delay, asked_to_wait, self._calls.resting_seconds)
+            if wait > MOST_WAIT_SECONDS:
+                return Outcome.FAILED
+            if expires_at is not None and loop.time() + wait >= expires_at:
+                return Outcome.EXPIRED
+            await asyncio.sleep(wait)
+            call = await send()
+            if call.outcome is not Outcome.FAILED:
+                return call.outcome
+            asked_to_wait = call.retry_after
+        return Outcome.FAILED
 
 
-def _files(files: list[tuple[bytes, str]]) -> list[discord.File]:
+def _files(file: tuple[str, bytes] | None) -> list[discord.File] | None:
     """Made anew for each try: sending one reads it to its end."""
-    return [discord.File(io.BytesIO(content), filename) for content, filename in files]
+    return [discord.File(io.BytesIO(file[1]), file[0])] if file else None
 
 
 def quote(text: str, limit: int = 200) -> str:
     """A member's own words in one line, without formatting of their own."""
-    line = " ".join(text.split())
-    if len(line) > limit:
-        line = line[: limit - 1].rstrip() + "…"
+    line = " ".join(sendable(text).split())
+    if units(line) > limit:
+        line = split_text(line, limit - 1)[0].shown + "…"
     return discord.utils.escape_markdown(line)

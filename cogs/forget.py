@@ -1,4 +1,4 @@
-"""`/forget`: clears the channel's history."""
+"""`/forget`: clears the channel's conversation, or what the bot knows of one member."""
 
 from __future__ import annotations
 
@@ -9,33 +9,55 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
+from cogs.answering import Answers
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
 
 class Forget(commands.Cog):
-    """The channel's memory."""
+    """The bot's memory."""
 
-    def __init__(self, assistant: Assistant) -> None:
+    forget = app_commands.Group(name="forget", description="Clear what the model remembers.")
+
+    def __init__(self, assistant: Assistant, answers: Answers) -> None:
         self._assistant = assistant
+        self._answers = answers
 
-    @app_commands.command()
-    @app_commands.default_permissions(manage_messages=True)
-    async def forget(self, interaction: discord.Interaction[Any]) -> None:
-        """Clear what the model remembers of this channel; the usage records stay."""
-        # Discord's permission is only a default that admins may change, so it is checked here too.
+    @forget.command()
+    async def channel(self, interaction: discord.Interaction[Any]) -> None:
+        """Clear this channel's conversation, for everyone; takes the permission to manage messages."""
+        # Discord knows such defaults for whole commands only, and `mine` is for everyone: checked here alone.
         if interaction.guild_id is not None and not interaction.permissions.manage_messages:
             raise app_commands.MissingPermissions(["manage_messages"])
         await interaction.response.defer(thinking=True)
-        turns = await self._assistant.forget(interaction.channel_id or 0)
+        channel_id = interaction.channel_id or 0
+        turns = await self._assistant.forget(channel_id)
+        self._answers.forget(channel_id)
         if turns == 0:
             text = "There was nothing to forget in this channel."
         else:
-            text = f"Forgotten: {turns} {'turn' if turns == 1 else 'turns'} of this channel's conversation."
+            text = f"Forgotten: {_turns(turns)} of this channel's conversation. The usage records stay."
         await interaction.edit_original_response(content=text)
+
+    @forget.command()
+    async def mine(self, interaction: discord.Interaction[Any]) -> None:
+        """Delete all your questions and their answers, in every channel and in private."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        forgotten = await self._assistant.forget_member(interaction.user.id)
+        self._answers.found(interaction.user.id)
+        if forgotten.turns == 0:
+            text = "There was nothing of yours to forget."
+        else:
+            channels = f"{forgotten.channels} {'channel' if forgotten.channels == 1 else 'channels'}"
+            text = f"Forgotten: {_turns(forgotten.turns)} of yours in {channels}. The usage records stay."
+        await interaction.edit_original_response(content=text)
+
+
+def _turns(number: int) -> str:
+    return f"{number} {'turn' if number == 1 else 'turns'}"
 
 
 async def setup(bot: Colloquy) -> None:
     """Called by discord.py."""
-    await bot.add_cog(Forget(bot.assistant))
+    await bot.add_cog(Forget(bot.assistant, bot.answers))

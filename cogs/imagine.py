@@ -13,6 +13,7 @@ from assistant import Assistant
 from assistant.values import Picture, PictureOrder, Refusal
 from cogs.delivery import LiveReply, quote
 from cogs.origin import origin_of
+from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
     from bot import Colloquy
@@ -50,11 +51,12 @@ class Imagine(commands.Cog):
         steps: app_commands.Range[int, 1, 50] | None = None,
     ) -> None:
         """Make a picture from words."""
+        surface = ResponseSurface(interaction)
         await interaction.response.defer(thinking=True)
         width, height = (int(side) for side in size.split("x"))
         heading = f"**{quote(prompt)}**\n"
         order = PictureOrder(origin_of(interaction), prompt, width, height, seed, steps)
-        async with LiveReply(interaction) as reply:
+        async with LiveReply(surface) as reply:
             try:
                 result = await self._assistant.imagine(order)
             except asyncio.CancelledError:
@@ -63,7 +65,7 @@ class Imagine(commands.Cog):
             if isinstance(result, Refusal):
                 await reply.finish([heading + result.sentence])
             elif result is not None:
-                await reply.finish([heading + _facts(result)], png=result.png, filename=_filename(result))
+                await reply.finish([heading + _facts(result)], file=(_filename(result), result.png))
 
 
 def _facts(picture: Picture) -> str:

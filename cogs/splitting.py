@@ -1,105 +1,259 @@
-"""Cutting a long text into messages that Discord takes, without breaking what the text shows."""
+"""Cutting a long text into messages that Discord takes, without breaking what the text shows.
+
+A part is what one message shows, and the stretch of the text that it stands for: joined, the stretches are
+the text. A part that has another one behind it is complete: it stays the same however much text is appended,
+so that an answer can be cut while it is still being written.
+"""
 
 from __future__ import annotations
 
-import re
-import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import regex
 
 # Discord counts what it calls characters; UTF-16 units are the count that is never too small.
 MESSAGE_UNITS = 2000
-FENCE = re.compile(r" {0,3}(`{3,})([^`\n]{0,30})[^`\n]*$")
-SENTENCE_END = re.compile(r"[.!?…。！？]['\")\]]*\s+|[。！？]")
-CLOSING = "\n```"
+# Discord strips space at a message's begin; behind this mark, which shows nothing, indentation stays.
+INVISIBLE = "\u200b"
+
+# Deeper indentation at a message's begin would be all there is to see.
+MOST_INDENTATION = 100
+
+# A longer line after the mark is no language, and no line to be repeated in every part.
+_FENCE = regex.compile(r"([^\S\n]{0,12})(`{3,20}(?!`)|~{3,20}(?!~))([^\n]{0,60})$")
+_GRAPHEME = regex.compile(r"\X")
+_SENTENCE_END = regex.compile(r"[.!?…]['\")\]”’»]*(?=\s)|[。！？][」』”’）]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One message: what it shows, and the stretch of the text that it stands for."""
+
+    shown: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The line that opened the code block we are in."""
+
+    indent: str
+    marker: str
+    language: str
+
+    @property
+    def opening(self) -> str:
+        """The line that opens the block again in the next message."""
+        return f"{self.indent}{self.marker}{self.language}\n"
+
+    def closing(self, text: str) -> str:
+        """The shortest end of the block, for a message that reads `text` so far."""
+        last = text.rpartition("\n")[2].strip()
+        if "\n" in text and last and not last.strip(self.marker[0]) and len(last) <= len(self.marker):
+            return self.marker[len(last) :]  # its own end was being written
+        return "\n" + self.indent + self.marker
 
 
 def units(text: str) -> int:
     """The length of `text` in UTF-16 units."""
-    return len(text) + sum(1 for character in text if character > "\uffff")
+    return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
-def split_text(text: str, limit: int = MESSAGE_UNITS) -> list[str]:
+def next_fence(line: str, fence: Fence | None) -> Fence | None:
+    """The code block that is open after this line, given the one before it."""
+    if "```" not in line and "~~~" not in line:
+        return fence
+    match = _FENCE.match(line)
+    if match is None:
+        return fence
+    indent, marker, info = match.groups()
+    if fence is None:
+        if marker[0] == "`" and "`" in info:
+            return None  # code within a line
+        language = info.split()[0] if info.strip() else ""
+        return Fence(indent, marker, language if len(language) <= 30 else "")
+    closes = marker[0] == fence.marker[0] and len(marker) >= len(fence.marker) and not info.strip()
+    return None if closes else fence
+
+
+def split_text(text: str, limit: int = MESSAGE_UNITS) -> list[Part]:
     """Cut `text` into parts of at most `limit` units: at a paragraph, line, sentence or word, in that order.
 
-    A code block that is cut is closed, and opened again in the next part with its language. Empty text
-    has no parts.
+    A code block that is cut is closed, and opened again in the next part with its language. A text that shows
+    nothing has no parts.
     """
-    parts: list[str] = []
-    fence = ""  # the line that opened the code block we are in
-    rest = text.strip("\n").rstrip()
-    while rest:
-        opening = f"{fence}\n" if fence else ""
-        if units(opening) + units(rest) + len(CLOSING) <= limit:
-            cut = len(rest)
-        else:
-            cut = _find_cut(rest, limit - units(opening) - len(CLOSING), in_code=bool(fence))
-        piece, rest = rest[:cut], rest[cut:]
-        fence = _fence_after(piece, fence)
-        piece = opening + piece.rstrip()
-        if fence:
-            piece += CLOSING
-        else:
-            rest = rest.lstrip("\n")
-        if piece.strip():
-            parts.append(piece)
+    parts: list[Part] = []
+    fence: Fence | None = None
+    start = 0
+    while text[start:].strip():
+        at = _skip_blank_lines(text, start)
+        if (indentation := _space_at(text, at)) > MOST_INDENTATION:
+            at += indentation
+        cut, shown, fence = _next_part(text, at, fence, limit)
+        end = _skip_space(text, cut)
+        if fence is not None and (closed := _skip_closing_line(text, end, fence)):
+            # The message has been closed already, and an empty block would be all there is of the next.
+            end, fence = _skip_space(text, closed), None
+        if not text[end:].strip():
+            end = len(text)
+        parts.append(Part(shown, text[start:end]))
+        start = end
     return parts
 
 
 def add_line(parts: list[str], line: str, limit: int = MESSAGE_UNITS) -> list[str]:
-    """The parts with one more line at their end, outside of any code block."""
+    """The messages with one more line at their end, outside of any code block."""
     if parts and units(parts[-1]) + 1 + units(line) <= limit:
         return [*parts[:-1], f"{parts[-1]}\n{line}"]
     return [*parts, line]
 
 
-def beginning(text: str, limit: int = MESSAGE_UNITS) -> str:
-    """As much of a text that is still being written as one message shows, with its code block closed."""
-    parts = split_text(text, limit - 2)
-    return parts[0] + (" …" if len(parts) > 1 else "") if parts else ""
+def shorten(text: str, line: str, limit: int = MESSAGE_UNITS) -> str:
+    """As much of `text` as fits into one message together with a last line."""
+    parts = split_text(text, limit - units(line) - 1)
+    return f"{parts[0].shown}\n{line}" if parts else line
 
 
-def _find_cut(text: str, room: int, *, in_code: bool) -> int:
-    """Where to cut so that the first piece has at most `room` units; at least one character."""
-    end = min(len(text), room)
-    while (excess := units(text[:end]) - room) > 0:
-        end -= (excess + 1) // 2
-    window = text[:end]
-    least = end // 3  # a cut further back would waste the message
-    if not in_code and (cut := window.rfind("\n\n")) > least:
-        return cut + 2
-    if (cut := window.rfind("\n")) > least:
-        return cut + 1
-    if not in_code:
-        ends = [match.end() for match in SENTENCE_END.finditer(window) if match.end() > least]
-        if ends:
-            return ends[-1]
-    if (cut := window.rfind(" ")) > least:
-        return cut + 1
-    while end > 1 and end < len(text) and _belongs_together(text[end - 1], text[end]):
-        end -= 1
-    return max(end, 1)
+def _next_part(text: str, at: int, fence: Fence | None, limit: int) -> tuple[int, str, Fence | None]:
+    """Where the part that begins at `at` ends, what it shows, and the code block that is open after it."""
+    if fence is not None:
+        opening = fence.opening
+    else:
+        first = text[at : at + limit].partition("\n")[0]
+        opening = INVISIBLE if first[0].isspace() and next_fence(first, None) is None else ""
+    end = len(text.rstrip())
+    # Long texts are not read again and again: this much is sure to overflow the message.
+    window = text[at : min(end, at + limit + 1)]
+    if at + len(window) == end:
+        shown, after = _show(opening, window, fence)
+        if units(shown) <= limit:
+            return end, shown, after
+    cut = at + _find_cut(window, opening, fence, limit)
+    return cut, *_show(opening, text[at:cut].rstrip(), fence)
 
 
-def _belongs_together(left: str, right: str) -> bool:
-    """Whether a cut between the two would break what people see as one character."""
-    joiner, flags = "\u200d", ("\U0001f1e6", "\U0001f1ff")
-    return (
-        unicodedata.combining(right) != 0
-        or unicodedata.category(right) in ("Mn", "Me", "Mc")
-        or joiner in (left, right)
-        or "\ufe00" <= right <= "\ufe0f"
-        or "\U0001f3fb" <= right <= "\U0001f3ff"
-        or (flags[0] <= left <= flags[1] and flags[0] <= right <= flags[1])
-    )
+def _show(opening: str, piece: str, fence: Fence | None) -> tuple[str, Fence | None]:
+    """What a message with this piece shows, its code block closed, and the block that was open."""
+    before = fence
+    lines = piece.split("\n")
+    for line in lines:
+        before, fence = fence, next_fence(line, fence)
+    if fence is not None and before is None and len(lines) > 1:
+        # A block of which nothing but its first line has come would show as three marks.
+        return opening + piece[: -len(lines[-1])].rstrip(), None
+    return opening + piece + (fence.closing(opening + piece) if fence else ""), fence
 
 
-def _fence_after(piece: str, fence: str) -> str:
-    """The opening line of the code block that is open after `piece`, or nothing."""
-    for line in piece.split("\n"):
-        match = FENCE.match(line)
-        if match is None:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the window, and how a cut before it would be."""
+
+    start: int
+    text: str
+    fence: Fence | None  # the code block that is open before it
+    used: int  # units before it
+    after_blank: bool
+    after_opening: bool  # the line before it opened a code block
+
+    @property
+    def inside(self) -> bool:
+        """Whether it belongs to what stands before it: to a list, or to a code block."""
+        return self.fence is not None or self.text[0].isspace()
+
+
+def _lines(window: str, opening: str, fence: Fence | None) -> Iterator[_Line]:
+    """The window's lines that are not blank."""
+    start, used, after_blank, after_opening = 0, units(opening), False, False
+    for text in window.split("\n"):
+        if text.strip():
+            yield _Line(start, text, fence, used, after_blank, after_opening)
+            after_opening = fence is None
+            fence = next_fence(text, fence)
+            after_opening = after_opening and fence is not None
+        after_blank = not text.strip()
+        start, used = start + len(text) + 1, used + units(text) + 1
+
+
+def _find_cut(window: str, opening: str, fence: Fence | None, limit: int) -> int:
+    """Where to cut a window that is too long for one message; at least one character.
+
+    A cut in the first half would waste the message, and is only made where a line must not be cut.
+    """
+    before_paragraph = before_line = before_any = last = 0
+    long: _Line | None = None  # the line that the message's end falls into
+    for line in _lines(window, opening, fence):
+        closing = units(line.fence.closing(opening + window[: line.start].rstrip())) if line.fence else 0
+        if line.used - 1 + closing > limit:
+            break
+        long = line
+        if line.after_opening:
             continue
-        if not fence:
-            fence = match[1] + match[2].strip()
-        elif not match[2].strip() and len(match[1]) >= fence.count("`"):
-            fence = ""
-    return fence
+        last = line.start
+        if line.used > limit // 2:
+            before_any = line.start
+            if not line.inside:
+                before_line = line.start
+                if line.after_blank:
+                    before_paragraph = line.start
+    if cut := before_paragraph or before_line or before_any:
+        return cut
+    assert long is not None
+    return last if last and long.text.startswith("|") else _cut_line(window, long, last, limit)
+
+
+def _cut_line(window: str, line: _Line, last: int, limit: int) -> int:
+    """Where to cut within a line; `last` is where the last line begins that may begin a message."""
+    closing = units(line.fence.closing("")) if line.fence else 0
+    end = _within(window, line.start, limit - line.used - closing)
+    least = max(line.start, _within(window, 0, limit // 2))
+    if not line.fence:
+        ends: list[int] = [match.end() for match in _SENTENCE_END.finditer(window, least, end)]
+        if ends := [cut for cut in ends if _is_boundary(window, cut)]:
+            return ends[-1]
+    for cut in range(end, least, -1):
+        if window[cut].isspace() and _is_boundary(window, cut):
+            return cut
+    if last > limit // 4:
+        return last
+    starts = [match.start() for match in _GRAPHEME.finditer(window, line.start, end + 1)]
+    inside: int = starts[-1] if starts else 0
+    return inside if inside > line.start else last or max(end, 1)
+
+
+def _within(window: str, start: int, room: int) -> int:
+    """The last place to which the window has at most `room` units from `start` on."""
+    end = min(len(window) - 1, start + max(room, 0))
+    while (excess := units(window[start:end]) - room) > 0 and end > start:
+        end -= (excess + 1) // 2
+    return end
+
+
+def _is_boundary(text: str, place: int) -> bool:
+    """Whether a cut here is none within what people see as one character."""
+    match = _GRAPHEME.match(text, place - 1)
+    return match is not None and match.end() == place
+
+
+def _space_at(text: str, at: int) -> int:
+    """How many characters of space there are."""
+    return len(text) - at - len(text[at:].lstrip())
+
+
+def _skip_blank_lines(text: str, at: int) -> int:
+    return max(at, text.rfind("\n", at, at + _space_at(text, at)) + 1)
+
+
+def _skip_space(text: str, at: int) -> int:
+    """Past the space that no message has to show: blank lines, or what parts two words."""
+    if (end := _skip_blank_lines(text, at)) > at or text[at - 1] == "\n":
+        return end
+    while (match := _GRAPHEME.match(text, at)) and match.group().isspace():
+        at = match.end()
+    return at
+
+
+def _skip_closing_line(text: str, at: int, fence: Fence) -> int:
+    """The end of the line at `at` if that line ends the code block, else 0."""
+    line = text[at : at + 200].partition("\n")[0]
+    return at + len(line) if text[at - 1] == "\n" and next_fence(line, fence) is None else 0

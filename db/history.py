@@ -1,81 +1,261 @@
-"""The conversation of each channel."""
+"""The conversations: of each channel, and of each member in private."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import Row, Table, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.tables import HistoryEntry
+from db.tables import HistoryEntry, HistoryPicture
 
 history: Table = HistoryEntry.__table__  # type: ignore[assignment]  # declared as FromClause
+history_pictures: Table = HistoryPicture.__table__  # type: ignore[assignment]  # declared as FromClause
+
+# What a turn is read from, in the order in which `_whole_turns` takes it apart.
+COLUMNS = [
+    history.c[name]
+    for name in (
+        *("turn_id", "role", "content", "channel_id", "private_to", "user_id", "finish_reason"),
+        *("speaker", "attached", "pictures"),
+    )
+]
 
 # More than any token budget lets through, and a bound on what one question reads.
 MOST_TURNS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One question with its answer."""
+class ConversationKey:
+    """Which conversation: a channel's own, or the one that a member has there in private."""
 
+    channel_id: int
+    private_to: int = 0  # the member's id
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A picture that was asked about."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTurn:
+    """One question with its answer, to be written. `turn_id` is the id of the question's request."""
+
+    turn_id: int
+    guild_id: int
+    key: ConversationKey
+    user_id: int
     question: str
     answer: str
+    finish_reason: str = "stop"
+    speaker: str = ""
+    attached: str = ""
+    pictures: tuple[StoredPicture, ...] = ()
 
 
-async def read_turns(connection: AsyncConnection, channel_id: int) -> list[Turn]:
-    """The channel's last turns, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question with its answer. `pictures` is how many went along."""
+
+    turn_id: int
+    key: ConversationKey
+    user_id: int
+    question: str
+    answer: str
+    finish_reason: str = "stop"
+    speaker: str = ""
+    attached: str = ""
+    pictures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was deleted: so many turns, in so many channels."""
+
+    turns: int
+    channels: int
+
+
+async def read_turns(
+    connection: AsyncConnection, key: ConversationKey, *, before: int | None = None, limit: int = MOST_TURNS
+) -> list[Turn]:
+    """The last turns of a conversation, or the last before a turn, oldest first."""
+    chosen = select(*COLUMNS).where(
+        history.c.channel_id == key.channel_id, history.c.private_to == key.private_to
+    )
+    if before is not None:
+        chosen = chosen.where(history.c.turn_id < before)
+    rows = await connection.execute(chosen.order_by(history.c.turn_id.desc()).limit(2 * limit))
+    return _whole_turns(rows)[::-1]
+
+
+async def read_turn(connection: AsyncConnection, turn_id: int) -> Turn | None:
+    """One turn, if it is kept."""
+    rows = await connection.execute(select(*COLUMNS).where(history.c.turn_id == turn_id))
+    return next(iter(_whole_turns(rows)), None)
+
+
+async def read_newest_turn(connection: AsyncConnection, channel_id: int, user_id: int) -> Turn | None:
+    """The newest turn of a member in a channel, the private conversation included."""
     rows = await connection.execute(
-        select(history.c.turn_id, history.c.role, history.c.content)
-        .where(history.c.channel_id == channel_id)
-        .order_by(history.c.id.desc())
-        .limit(2 * MOST_TURNS)
+        select(*COLUMNS)
+        .where(history.c.user_id == user_id, history.c.channel_id == channel_id)
+        .order_by(history.c.turn_id.desc())
+        .limit(2)
     )
-    turns: dict[int, dict[str, str]] = {}
-    for turn_id, role, content in rows:
-        turns.setdefault(turn_id, {})[role] = content
-    # Written together, read together; a turn cut by the limit is left out.
-    return [Turn(turn["user"], turn["assistant"]) for turn in reversed(turns.values()) if len(turn) == 2]
+    return next(iter(_whole_turns(rows)), None)
 
 
-async def read_question(connection: AsyncConnection, turn_id: int, channel_id: int) -> str | None:
-    """The question of one turn of this channel, if it is kept."""
-    question: str | None = await connection.scalar(
-        select(history.c.content).where(
-            history.c.turn_id == turn_id, history.c.channel_id == channel_id, history.c.role == "user"
-        )
+async def read_pictures(
+    connection: AsyncConnection, turn_ids: Sequence[int]
+) -> dict[int, tuple[StoredPicture, ...]]:
+    """The pictures of these turns, in their order; a turn without any is left out."""
+    rows = await connection.execute(
+        select(history.c.turn_id, history_pictures.c.media_type, history_pictures.c.data)
+        .join(history, history.c.id == history_pictures.c.entry_id)
+        .where(history.c.turn_id.in_(turn_ids))
+        .order_by(history.c.turn_id, history_pictures.c.place)
     )
-    return question
+    found: dict[int, tuple[StoredPicture, ...]] = {}
+    for turn_id, media_type, data in rows:
+        found[turn_id] = (*found.get(turn_id, ()), StoredPicture(media_type, data))
+    return found
 
 
-async def add_turn(
-    connection: AsyncConnection, turn_id: int, guild_id: int, channel_id: int, user_id: int, turn: Turn
-) -> None:
-    """Write a turn; `turn_id` is the id of its request."""
-    now = int(time.time())
+async def add_turn(connection: AsyncConnection, turn: NewTurn) -> None:
+    """Write a turn."""
     common = {
-        "turn_id": turn_id,
-        "guild_id": guild_id,
-        "channel_id": channel_id,
-        "user_id": user_id,
-        "created_at": now,
+        "turn_id": turn.turn_id,
+        "guild_id": turn.guild_id,
+        "channel_id": turn.key.channel_id,
+        "private_to": turn.key.private_to,
+        "user_id": turn.user_id,
+        "created_at": int(time.time()),
     }
-    await connection.execute(
-        insert(history),
-        [
-            {**common, "role": "user", "content": _storable(turn.question)},
-            {**common, "role": "assistant", "content": _storable(turn.answer)},
-        ],
+    question = {
+        "role": "user",
+        "content": _storable(turn.question),
+        "speaker": _storable(turn.speaker),
+        "attached": _storable(turn.attached),
+        "pictures": len(turn.pictures),
+        "finish_reason": "",
+    }
+    answer = {
+        "role": "assistant",
+        "content": _storable(turn.answer),
+        "speaker": "",
+        "attached": "",
+        "pictures": 0,
+        "finish_reason": turn.finish_reason,
+    }
+    await connection.execute(insert(history), [common | question, common | answer])
+    if turn.pictures:
+        entry_id = await connection.scalar(
+            select(history.c.id).where(history.c.turn_id == turn.turn_id, history.c.role == "user")
+        )
+        await connection.execute(
+            insert(history_pictures),
+            [
+                {"entry_id": entry_id, "place": place, "media_type": picture.media_type, "data": picture.data}
+                for place, picture in enumerate(turn.pictures)
+            ],
+        )
+
+
+async def replace_answer(connection: AsyncConnection, turn_id: int, answer: str, finish_reason: str) -> bool:
+    """Put another answer in the place of a turn's; False when the turn is no longer kept."""
+    return await _change_answer(connection, turn_id, None, _storable(answer), finish_reason)
+
+
+async def append_to_answer(connection: AsyncConnection, turn: Turn, more: str, finish_reason: str) -> bool:
+    """Add to a turn's answer; False when it is no longer kept, or is another answer by now."""
+    return await _change_answer(
+        connection, turn.turn_id, turn.answer, turn.answer + _storable(more), finish_reason
     )
+
+
+async def _change_answer(
+    connection: AsyncConnection, turn_id: int, old: str | None, new: str, finish_reason: str
+) -> bool:
+    statement = update(history).where(history.c.turn_id == turn_id, history.c.role == "assistant")
+    if old is not None:
+        statement = statement.where(history.c.content == old)
+    changed = await connection.execute(statement.values(content=new, finish_reason=finish_reason))
+    return changed.rowcount == 1
 
 
 async def forget_channel(connection: AsyncConnection, channel_id: int) -> int:
-    """Delete the channel's history and return how many turns that were. The ledger is not touched."""
+    """Delete the channel's own conversation and return how many turns it had. The ledger is not touched."""
     result = await connection.execute(
-        delete(history).where(history.c.channel_id == channel_id).returning(history.c.turn_id)
+        delete(history)
+        .where(history.c.channel_id == channel_id, history.c.private_to == 0)
+        .returning(history.c.turn_id)
     )
     return len(set(result.scalars()))
+
+
+async def forget_member(connection: AsyncConnection, user_id: int) -> Forgotten:
+    """Delete every turn of a member, in all servers and channels, private ones too; the ledger stays."""
+    result = await connection.execute(
+        delete(history).where(history.c.user_id == user_id).returning(history.c.turn_id, history.c.channel_id)
+    )
+    gone = {row.turn_id: row.channel_id for row in result}
+    return Forgotten(len(gone), len(set(gone.values())))
+
+
+async def find_torn_turns(connection: AsyncConnection) -> list[str]:
+    """A sentence for each thing in the history that cannot be true."""
+    role, private_to, user_id = history.c.role, history.c.private_to, history.c.user_id
+    one_of_each = (func.count() == 2) & (func.min(role) == "assistant") & (func.max(role) == "user")
+    of_one_kind = and_(
+        *(
+            func.min(history.c[name]) == func.max(history.c[name])
+            for name in ("guild_id", "channel_id", "private_to", "user_id")
+        )
+    )
+    is_whole = one_of_each & of_one_kind & func.min(private_to).in_([0, func.min(user_id)])
+    torn = select(history.c.turn_id).group_by(history.c.turn_id).having(~is_whole)
+    there = select(func.count()).where(history_pictures.c.entry_id == history.c.id).correlate(history)
+    wrong = select(history.c.id).where(
+        (history.c.pictures != there.scalar_subquery()) | ((role != "user") & (history.c.pictures > 0))
+    )
+    lost = (
+        select(history_pictures.c.entry_id)
+        .outerjoin(history, history.c.id == history_pictures.c.entry_id)
+        .where(history.c.id.is_(None))
+    )
+    problems = []
+    for found, sentence in (
+        (torn, "{} turns are torn."),
+        (wrong, "{} messages have not the pictures that they should have."),
+        (lost, "{} pictures have no question."),
+    ):
+        if count := await connection.scalar(select(func.count()).select_from(found.subquery())):
+            problems.append(sentence.format(count))
+    return problems
+
+
+def _whole_turns(rows: Iterable[Row[Any]]) -> list[Turn]:
+    """Both halves of each turn as one, in the order of the rows. A turn of one half is left out."""
+    halves: dict[int, tuple[Any, ...]] = {}
+    turns = []
+    for row in map(tuple, rows):
+        turn_id, role = row[:2]
+        if (other := halves.pop(turn_id, None)) is None:
+            halves[turn_id] = row
+        elif {role, other[1]} == {"user", "assistant"}:
+            question, answer = (row, other) if role == "user" else (other, row)
+            _, _, content, channel_id, private_to, user_id, _, *more = question
+            key = ConversationKey(channel_id, private_to)
+            turns.append(Turn(turn_id, key, user_id, content, answer[2], answer[6], *more))
+    return turns
 
 
 def _storable(text: str) -> str:

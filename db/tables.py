@@ -90,13 +90,17 @@ class Attempt(Base):
 
 
 class HistoryEntry(Base):
-    """One message of a channel's conversation. A turn is one question with its answer, written together."""
+    """One message of a conversation. A turn is one question with its answer, written together.
+
+    A conversation is a channel's own, or one that a member has there in private. Its turns stand in the order
+    in which their questions were admitted, which is that of their ids.
+    """
 
     __tablename__ = "history"
     __table_args__ = (
         UniqueConstraint("turn_id", "role"),
-        Index(None, "channel_id", "id"),
-        Index(None, "user_id"),
+        Index(None, "channel_id", "private_to", "turn_id"),
+        Index(None, "user_id", "channel_id", "turn_id"),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
@@ -107,6 +111,23 @@ class HistoryEntry(Base):
     role: Mapped[str]
     content: Mapped[str]
     created_at: Mapped[int]
+    private_to: Mapped[int] = mapped_column(server_default=text("0"))  # 0: the channel's own conversation
+    # Of a question: who asked by name, what text and how many pictures went along.
+    speaker: Mapped[str] = mapped_column(server_default=text("''"))
+    attached: Mapped[str] = mapped_column(server_default=text("''"))
+    pictures: Mapped[int] = mapped_column(server_default=text("0"))
+    finish_reason: Mapped[str] = mapped_column(server_default=text("''"))  # of an answer; "": not known
+
+
+class HistoryPicture(Base):
+    """A picture that was asked about. It goes when its question goes."""
+
+    __tablename__ = "history_pictures"
+
+    entry_id: Mapped[int] = mapped_column(ForeignKey("history.id", ondelete="CASCADE"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True)  # 0, 1, ...
+    media_type: Mapped[str]
+    data: Mapped[bytes]
 
 
 class HourlyUsage(Base):

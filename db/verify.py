@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.history import history
+from db.history import find_torn_turns
 from db.ledger import attempts, hourly, requests
 
 SUMS = ("requests", "failures", "prompt_tokens", "completion_tokens", "estimated_tokens", "pictures")
@@ -41,11 +41,7 @@ async def find_discrepancies(connection: AsyncConnection) -> list[str]:
     )
     if held:
         problems.append(f"{held} requests are open or hold a reservation.")
-    role = history.c.role
-    is_whole = (func.count() == 2) & (func.min(role) == "assistant") & (func.max(role) == "user")
-    halves = select(history.c.turn_id).group_by(history.c.turn_id).having(~is_whole).subquery()
-    if torn := await connection.scalar(select(func.count()).select_from(halves)):
-        problems.append(f"{torn} turns are torn.")
+    problems += await find_torn_turns(connection)
     problems += await _compare_ledger_with_rollup(connection)
     return problems
 

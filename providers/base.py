@@ -16,6 +16,7 @@ Errors, each with its class (``kind``) and a text that is safe to show to a memb
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -27,12 +28,30 @@ Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "interrupted"]
 
 
+# What a picture of at most 1,280 pixels a side costs in tokens, roughly: vendors count from 1,100 to 2,000.
+PICTURE_TOKENS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedPicture:
+    """A picture that goes along with a message, encoded as its media type says, such as "image/jpeg"."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+
+    @property
+    def data_uri(self) -> str:
+        """The whole picture as an address."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation. Pictures go to models that see."""
 
     role: Role
     content: str
+    pictures: tuple[AttachedPicture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +107,28 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """A picture to be made. Sizes in pixels; `steps` None is the provider's own default."""
+    """A picture to be made. Sizes in pixels, `seed` from 0 to 2^31-1; None is the provider's own default.
+
+    What a model cannot do is changed to the nearest that it can: the picture's `adjustments` say so.
+    """
 
     prompt: str
     width: int = 1024
     height: int = 1024
-    seed: int = 0
+    seed: int | None = 0
     steps: int | None = None
+    guidance: float | None = None  # how closely the prompt is followed; 1 is not at all
+    negative: str = ""  # what the picture shall not show
+    model: str | None = None  # one that a provider of the chain offers; None: the chain's own choice
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A finished picture, checked and encoded as PNG. `steps` is None for a model that has none."""
+    """A finished picture, checked and encoded as PNG, and what it was really made with.
+
+    The same stands in the PNG, in its text chunk `parameters`. `seed`, `steps` and `guidance` are None for a
+    model that has none. `adjustments` has a sentence for each wish that could not be met as it was.
+    """
 
     png: bytes = field(repr=False)
     width: int
@@ -109,6 +138,9 @@ class Picture:
     steps: int | None = None
     usage: Usage = Usage(pictures=1)
     rest_seconds: float | None = None  # as in Rest
+    guidance: float | None = None
+    negative: str = ""
+    adjustments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +168,18 @@ class Key:
 NO_KEY = Key("", SecretStr(""))
 
 
+# What a chat provider yields. A Usage is the vendor's count of what has come so far.
+ChatEvent = Delta | Completion | Rest | Usage
+
+
 class ChatProvider(Protocol):
     """A vendor that continues conversations."""
 
     name: str
     model: str
 
-    def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest]:
-        """Yield the answer's pieces, then one Completion; a Rest at any time. Raises ProviderError."""
+    def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
+        """Yield the answer's pieces, then one Completion; the others at any time. Raises ProviderError."""
         ...
 
 
@@ -183,6 +219,11 @@ class ProviderError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.maybe_billed = maybe_billed
+
+    @property
+    def never_sent(self) -> bool:
+        """Whether the connection failed before the request had left: the vendor knows nothing of it."""
+        return self.kind == "transient" and self.status is None and not self.maybe_billed
 
 
 class KeyRejected(ProviderError):
@@ -259,4 +300,6 @@ def estimate_tokens(text: str) -> int:
 
 def estimate_prompt(messages: tuple[Message, ...]) -> int:
     """Guess a conversation's prompt tokens; each message adds about four for its role."""
-    return sum(estimate_tokens(message.content) + 4 for message in messages)
+    return sum(
+        estimate_tokens(message.content) + 4 + PICTURE_TOKENS * len(message.pictures) for message in messages
+    )

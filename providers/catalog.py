@@ -7,32 +7,41 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from providers.limits import PictureLimits
+from providers.transport import Auth
 
 ChatWire = Literal["chat-completions", "local"]
-ImageWire = Literal["hf-inference", "openai-images", "sketch"]
+ImageWire = Literal["hf-inference", "openai-images", "fal", "sdapi", "sketch"]
 Wire = Literal[ChatWire, ImageWire]
 
-Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
-
 CATALOG = Path(__file__).with_name("catalog.toml")
+# Fields that are facts of a model: what we say of ours does not hold for another that a host sets.
+ABOUT_A_MODEL = ("sees", "context_tokens")
+LOCAL_CONTEXT_TOKENS = 4096
 
 
-class OfferedModel(BaseModel):
-    """A model that a provider offers besides its default one, or did until it was retired."""
+class OfferedModel(PictureLimits):
+    """A model that a provider offers besides its default one, or did until it was retired.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    For a picture model, what it does otherwise than the provider's default one.
+    """
 
     retired: date | None = None
     successor: str = ""  # the model to use in its place
+    # What it can; None: as the provider's entry says.
+    sees: bool | None = None
+    context_tokens: int | None = Field(None, ge=256)
 
 
-class Entry(BaseModel):
-    """One provider: a vendor endpoint as it is to be called. Times in seconds."""
+class Entry(PictureLimits):
+    """One provider: a vendor endpoint as it is to be called. Times in seconds.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    One that makes pictures also says what its model can do.
+    """
 
     name: str
     wire: Wire
@@ -40,12 +49,12 @@ class Entry(BaseModel):
     base_url: str = Field("", validate_default=True)
     model: str
     keys: tuple[str, ...] = ()  # settings that hold its keys; none: it is called without
-    accounts: dict[str, str] = {}  # for keys (NAME2) that share an account: that account's label
-    models: dict[str, OfferedModel] = {}  # models that may be asked for by name, or that are retired
+    accounts: dict[str, str] = Field({})  # for keys (NAME2) that share an account: that account's label
+    models: dict[str, OfferedModel] = Field({})  # models that may be asked for by name, or that are retired
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
     advice: str = ""  # what to use in its place
 
-    # Deadlines: to the first text, between events, and in all. A picture has only the last.
+    # Deadlines: to the first text, between events, and in all. A picture has only the last: 120 by default.
     first_text_seconds: float = Field(60, gt=0)
     idle_seconds: float = Field(30, gt=0)
     total_seconds: float = Field(600, gt=0, le=840)
@@ -55,10 +64,13 @@ class Entry(BaseModel):
     requests_per_minute: int | None = Field(None, ge=1)
 
     # What is sent.
-    extra_body: dict[str, Any] = {}
+    auth: Auth = "bearer"
+    extra_body: dict[str, Any] = Field({})
     drop: tuple[str, ...] = ()  # fields that this vendor refuses
 
-    # Chat.
+    # Chat. What the default model can; what is not known is not claimed.
+    sees: bool = False  # whether it takes pictures along with the text
+    context_tokens: int | None = Field(None, ge=256, validate_default=True)  # prompt and answer together
     stream: bool = True
     stream_options: bool = True
     max_tokens: int = Field(1024, ge=1)
@@ -68,22 +80,19 @@ class Entry(BaseModel):
     top_p: float | None = None
 
     # Pictures.
-    steps: int | None = Field(None, ge=1)  # default; None: the model has none
-    max_steps: int = Field(12, ge=1)
     steps_field: str = "num_inference_steps"
-    guidance_scale: float | None = None
     size_fields: Literal["size", "width_height"] = "size"
-    sizes: tuple[Size, ...] = ()  # the only sizes it can make, as "1024x1024"; none: any
-    seeded: bool = True
+    negative_separator: str = ""  # behind it in the prompt this server reads the negative one
+    arguments_tag: str = ""  # between two of these in the prompt this server reads seed and steps
+    picture_hosts: tuple[str, ...] = ()  # where its pictures may be fetched, besides its own host
 
     # Models in the bot's own process.
     model_path: str = ""
-    context_tokens: int = Field(4096, ge=256)
 
     @property
     def makes_pictures(self) -> bool:
         """Whether this provider makes pictures; else it chats."""
-        return self.wire in ("hf-inference", "openai-images", "sketch")
+        return self.wire in get_args(ImageWire)
 
     @property
     def label(self) -> str:
@@ -98,6 +107,29 @@ class Entry(BaseModel):
                 break
             model = known.successor
         return model
+
+    def with_model(self, name: str) -> Self:
+        """The same provider with another of its models, and with what is known of that one."""
+        known = self.models.get(name, OfferedModel())
+        facts = known.model_dump(exclude_unset=True, exclude={"retired", "successor"})
+        return self.model_copy(update={"model": name, **facts})
+
+    @field_validator("sees")
+    @classmethod
+    def _can_see(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("wire") == "local":
+            raise ValueError("a model in the bot's own process cannot look at pictures")
+        return value
+
+    @field_validator("context_tokens")
+    @classmethod
+    def _is_known_in_process(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return LOCAL_CONTEXT_TOKENS if value is None and info.data.get("wire") == "local" else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pictures_end_sooner(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"total_seconds": 120, **fields} if fields.get("wire") in get_args(ImageWire) else fields
 
     @field_validator("models")
     @classmethod
@@ -135,7 +167,10 @@ def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> di
     """
     tables: dict[str, dict[str, Any]] = tomllib.loads(CATALOG.read_text(encoding="utf-8"))
     for name, table in (overrides or {}).items():
-        tables[name] = tables.get(name, {}) | dict(table)
+        ours = tables.get(name, {})
+        if table.get("model", ours.get("model")) != ours.get("model"):
+            ours = {field: value for field, value in ours.items() if field not in ABOUT_A_MODEL}
+        tables[name] = ours | dict(table)
     entries: dict[str, Entry] = {}
     problems: list[str] = []
     for name, table in tables.items():

@@ -10,17 +10,26 @@ import aiohttp
 from providers.base import NO_KEY, ChatProvider, ImageProvider
 from providers.catalog import Entry
 from providers.chat_completions import ChatCompletions
-from providers.images import HuggingFaceInference, OpenAIImages
+from providers.fal import Fal
+from providers.hf_inference import HuggingFaceInference
 from providers.keys import FindSecrets, collect_keys
 from providers.local import LocalModel
+from providers.openai_images import OpenAIImages
 from providers.route import Budget, P, Route, State
 from providers.router import ChatRouter, ImageRouter
+from providers.sdapi import StableDiffusionAPI
 from providers.sketch import Sketch
 from providers.transport import Transport
 
 # Living vendors only; those that can be had for nothing come first.
 DEFAULT_CHAT_CHAIN = ("mistral", "groq", "openrouter", "openai", "gemini")
-DEFAULT_IMAGE_CHAIN = ("hf-nscale", "together", "openai-images")
+DEFAULT_IMAGE_CHAIN = ("hf-nscale", "hf-fal", "together", "fal", "openai-images")
+IMAGE_WIRES: dict[str, type[HuggingFaceInference | OpenAIImages | Fal | StableDiffusionAPI]] = {
+    "hf-inference": HuggingFaceInference,
+    "openai-images": OpenAIImages,
+    "fal": Fal,
+    "sdapi": StableDiffusionAPI,
+}
 
 
 def chain_problems(entries: Mapping[str, Entry], chat: Sequence[str], images: Sequence[str]) -> list[str]:
@@ -58,7 +67,7 @@ def build_chat_router(
         _routes(chosen, build, find),
         state,
         budget,
-        others=_routes([other for entry in chosen for other in _other_models(entry)], build, find),
+        others=_routes(_others(chosen), build, find),
     )
 
 
@@ -74,12 +83,12 @@ def build_image_router(
     transport = Transport(session)
 
     def build(entry: Entry) -> ImageProvider:
-        if entry.wire == "sketch":
-            return Sketch(entry)
-        wire = HuggingFaceInference if entry.wire == "hf-inference" else OpenAIImages
-        return wire(entry, transport)
+        return Sketch(entry) if entry.wire == "sketch" else IMAGE_WIRES[entry.wire](entry, transport)
 
-    return ImageRouter(_routes(_current(entries, chain), build, find), state, budget)
+    chosen = _current(entries, chain)
+    return ImageRouter(
+        _routes(chosen, build, find), state, budget, others=_routes(_others(chosen), build, find)
+    )
 
 
 def warn_of_retired(entries: Mapping[str, Entry], chains: Sequence[str], find: FindSecrets) -> list[str]:
@@ -110,14 +119,15 @@ def _current(entries: Mapping[str, Entry], chain: Sequence[str]) -> list[Entry]:
     """The entries of a chain, each with the model that is to be asked today."""
     today = datetime.now(UTC).date()
     chosen = (entries[name] for name in dict.fromkeys(chain))  # one that stands twice is asked once
-    return [entry.model_copy(update={"model": entry.current_model(today)}) for entry in chosen]
+    return [entry.with_model(entry.current_model(today)) for entry in chosen]
 
 
-def _other_models(entry: Entry) -> list[Entry]:
-    """The same provider with each of the other models that it offers and that is not retired."""
+def _others(entries: Sequence[Entry]) -> list[Entry]:
+    """The same providers with each of the other models that they offer and that are not retired."""
     today = datetime.now(UTC).date()
     return [
-        entry.model_copy(update={"model": name})
+        entry.with_model(name)
+        for entry in entries
         for name, model in entry.models.items()
         if name != entry.model and (model.retired is None or model.retired > today)
     ]
@@ -139,4 +149,6 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
         entry.max_tokens,
         entry.max_concurrency,
         entry.requests_per_minute,
+        sees=entry.sees,
+        context_tokens=entry.context_tokens,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -14,18 +15,21 @@ from providers.pictures import broken_picture
 
 DOWNLOAD_BYTES = 25 * 1024 * 1024
 DOWNLOAD_SECONDS = 20.0
-# IPv6 networks whose last 32 bits are an IPv4 address: mapped, translated (NAT64), and the old compatible.
-HOLD_IPV4 = tuple(ipaddress.IPv6Network(network) for network in ("::ffff:0:0/96", "64:ff9b::/96", "::/96"))
+# IPv6 networks whose last 32 bits are an IPv4 address: mapped, translated twice over, the old compatible.
+HOLD_IPV4 = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "::/96")))
+# Special ones that Python takes for public; in the first a cloud keeps its metadata.
+SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48")))
 
 
 class PublicResolver(AbstractResolver):
     """Resolves names to public addresses only, at the moment of connecting.
 
-    Checked here and not on the URL, so that a name whose address changes in between gains nothing.
+    Checked here and not on the URL, so that a name whose address changes in between gains nothing: what is
+    returned is what is connected to. `resolver` is whom it asks.
     """
 
-    def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
+    def __init__(self, resolver: AbstractResolver | None = None) -> None:
+        self._resolver = resolver or ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -52,31 +56,45 @@ def is_public(host: str) -> bool:
             address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         elif address.is_site_local or address.sixtofour is not None:
             return False
+    if any(address in network for network in SPECIAL):
+        return False
     return address.is_global and not address.is_multicast
 
 
-async def download_picture(url: str, base_url: str) -> bytes:
+async def download_picture(
+    url: str, base_url: str, hosts: Sequence[str] = (), resolver: AbstractResolver | None = None
+) -> bytes:
     """Fetch the picture at `url`, an address that the vendor at `base_url` answered with.
 
-    Taken are https addresses of public hosts, and addresses of the vendor's own host, which may be a
-    server at home. No redirects, no credentials, 25 MiB and 20 s at most. Raises Unavailable.
+    Taken are addresses of the vendor's own host, which may be a server at home, and https addresses of
+    `hosts` and of hosts below them, as long as they are public. No redirects, no credentials, 25 MiB and 20 s
+    at most. Raises UnusablePicture. `resolver` is who is asked for the address of a name.
     """
     base = URL(base_url)
     try:
         target = base.join(URL(url))
     except ValueError:
         raise broken_picture("the vendor answered with an address that cannot be read") from None
-    own_host = target.origin() == base.origin() if target.absolute and target.host else False
+    host = target.host or ""
+    own_host = target.absolute and bool(host) and target.origin() == base.origin()
     if not own_host:
-        literal = target.host or ""
-        is_address = literal.replace(".", "").isdigit() or ":" in literal
-        if target.scheme != "https" or target.user or (is_address and not is_public(literal)):
-            raise broken_picture("the vendor answered with an address that is not safe to fetch")
-    connector = aiohttp.TCPConnector() if own_host else aiohttp.TCPConnector(resolver=PublicResolver())
+        known = any(host == name or host.endswith(f".{name}") for name in hosts)
+        if target.scheme != "https" or target.user or not known or _is_literal(host):
+            raise broken_picture(
+                f"the vendor answered with an address that is not safe to fetch: {host[:80]!a}"
+            )
+    connector = aiohttp.TCPConnector(resolver=None if own_host else PublicResolver(resolver))
     timeout = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS)
     try:
         async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,
+            # Compressed replies are not unpacked: a picture hardly shrinks, but a bomb does.
+            aiohttp.ClientSession(
+                connector=connector,
+                timeout=timeout,
+                trust_env=False,
+                auto_decompress=False,
+                headers={"Accept-Encoding": "identity"},
+            ) as session,
             session.get(target, allow_redirects=False) as response,
         ):
             if response.status != 200:
@@ -89,3 +107,8 @@ async def download_picture(url: str, base_url: str) -> bytes:
             return bytes(data)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise broken_picture(f"the picture could not be fetched: {type(error).__name__}") from None
+
+
+def _is_literal(host: str) -> bool:
+    """Whether `host` is an address and not a name: nobody would resolve it, and so nobody check it."""
+    return ":" in host or host.replace(".", "").isdigit()

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from providers.base import NO_KEY, ChatProvider, ImageProvider, Key, ProviderError, Usage
 from providers.breaker import Breaker, BreakerTimes
+from providers.estimates import Estimates
 from providers.notices import Notices
 from providers.pool import HealthStore, KeyPool, Ring
 
@@ -23,6 +24,11 @@ class Target:
     provider: str
     model: str
     key: Key
+
+    @property
+    def full_name(self) -> str:
+        """The model with its provider, as people name it: `provider/model`."""
+        return f"{self.provider}/{self.model}"
 
 
 class Ledger(Protocol):
@@ -39,7 +45,7 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True)
 class Route(Generic[P]):
-    """One provider of a chain, with its keys, its times in seconds, and what it allows each account."""
+    """One provider of a chain: its keys, its times in seconds, what it allows each account, what it can."""
 
     provider: P
     label: str
@@ -50,11 +56,18 @@ class Route(Generic[P]):
     max_tokens: int = 1024
     max_concurrency: int | None = None
     requests_per_minute: int | None = None
+    sees: bool = False  # whether its model takes pictures
+    context_tokens: int | None = None  # prompt and answer together; None: not known
 
     @property
     def name(self) -> str:
         """The provider's name."""
         return self.provider.name
+
+    @cached_property
+    def full_name(self) -> str:
+        """The model with its provider, as people name it: `provider/model`."""
+        return f"{self.name}/{self.provider.model}"
 
     @cached_property
     def ring(self) -> Ring:
@@ -75,7 +88,10 @@ class Budget:
 
 
 class State:
-    """What all questions know of the providers: the key pool, a breaker each, and what the host was told."""
+    """What all questions know of the providers: the key pool, a breaker each, and what the host was told.
+
+    And how their models count tokens.
+    """
 
     def __init__(
         self,
@@ -86,6 +102,7 @@ class State:
         self.clock = clock
         self.pool = KeyPool(store, clock)
         self.notices = Notices()
+        self.estimates = Estimates()
         self._breaker_times = breaker_times or BreakerTimes()
         self._breakers: dict[str, Breaker] = {}
 

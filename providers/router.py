@@ -21,17 +21,20 @@ from providers.base import (
     Picture,
     PromptTooLong,
     ProviderError,
+    Rest,
     Unavailable,
     Usage,
-    estimate_prompt,
-    estimate_tokens,
 )
 from providers.deadline import Deadline
+from providers.estimates import measure
 from providers.pool import Health, Status
 from providers.route import Budget, Ledger, P, Route, State
-from providers.walk import NotSent, Walk
+from providers.walk import Walk
 
 log = logging.getLogger(__name__)
+
+# How many models an error names, so that it stays one sentence.
+NAMED_MODELS = 5
 
 
 class NoSuchModel(ProviderError):
@@ -41,15 +44,43 @@ class NoSuchModel(ProviderError):
     sentence = "There is no such model here. Leave the choice out, or pick one from the list."
 
 
+class CannotSee(ProviderError):
+    """A request has pictures, and no model that may be asked takes any."""
+
+    kind = "bad_request"
+    sentence = "None of the bot's models can look at pictures. Ask without the picture."
+
+
 class Router(Generic[P]):
-    """Walks the chain until one target answers. Routers of one bot share their `state`."""
+    """Walks the chain until one target answers. Routers of one bot share their `state`.
+
+    `others` are models that the providers offer besides those of the chain: asked only by name.
+    """
 
     def __init__(
-        self, routes: Sequence[Route[P]], state: State | None = None, budget: Budget | None = None
+        self,
+        routes: Sequence[Route[P]],
+        state: State | None = None,
+        budget: Budget | None = None,
+        others: Sequence[Route[P]] = (),
     ) -> None:
         self.routes: tuple[Route[P], ...] = tuple(routes)
+        self.others: tuple[Route[P], ...] = tuple(others)
         self.state = state or State()
         self.budget = budget or Budget()
+
+    def offering(self, model: str | None) -> tuple[Route[P], ...]:
+        """The routes of a model, named as `model` or `provider/model`; without a name, the chain.
+
+        Raises NoSuchModel.
+        """
+        if not model:
+            return self.routes
+        every = self.routes + self.others
+        found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))
+        if not found:
+            raise NoSuchModel(f"nobody offers {model!r}")
+        return found
 
     def healths(self) -> Iterator[tuple[Route[P], Key, Health]]:
         """Every provider and key of the chain, with what keeps it from being asked, if anything does."""
@@ -61,93 +92,117 @@ class Router(Generic[P]):
                     health = Health(Status.RESTING, breaker.open_until, "transient")
                 yield route, key, health
 
+    def is_ready(self, route: Route[P]) -> bool:
+        """Whether this provider may be asked now."""
+        worst = self.state.pool.worst
+        return not self.state.breaker(route.name).is_open and any(
+            worst(route.ring, key).status is Status.READY for key in route.keys
+        )
+
     def next_route(self) -> Route[P] | None:
         """The provider that would be asked now; None: nobody."""
-        ready = (route for route, _, health in self.healths() if health.status is Status.READY)
-        return next(ready, None)
+        return next(filter(self.is_ready, self.routes), None)
 
 
 class ChatRouter(Router[ChatProvider]):
-    """Continues conversations on the first target of the chain that can.
+    """Continues conversations on the first target of the chain that can."""
 
-    `others` are models that the providers offer besides those of the chain: asked only by name.
-    """
+    def _choose(self, request: ChatRequest) -> tuple[Sequence[Route[ChatProvider]], str]:
+        """The routes that a request may go, and what the host is told it is for.
 
-    def __init__(
-        self,
-        routes: Sequence[Route[ChatProvider]],
-        state: State | None = None,
-        budget: Budget | None = None,
-        others: Sequence[Route[ChatProvider]] = (),
-    ) -> None:
-        super().__init__(routes, state, budget)
-        self.others = tuple(others)
+        Pictures of earlier turns are left out for a model that does not see; the question's own are not.
+        Raises NoSuchModel, and CannotSee when the question has pictures and all routes are blind.
+        """
+        routes = self.offering(request.model)
+        purpose = f"answers of {request.model}" if request.model else "answers"
+        if routes and request.messages[-1].pictures:
+            seeing, purpose = tuple(route for route in routes if route.sees), f"{purpose} about pictures"
+            if not seeing:
+                able = [route.label for route in (*self.routes, *self.others) if route.sees]
+                choice = ", ".join(list(dict.fromkeys(able))[:NAMED_MODELS])
+                sentence = (
+                    f"That needs a model that can look at pictures. Choose one: {choice}." if able else ""
+                )
+                raise CannotSee("no model that may be asked takes pictures", sentence=sentence)
+            routes = seeing
+        return routes, purpose
 
-    @property
-    def max_tokens(self) -> int:
-        """The most tokens that any answer may have."""
-        return max((route.max_tokens for route in self.routes), default=0)
+    def expected(self, model: str | None) -> Route[ChatProvider]:
+        """The route that would be asked first, of a chain that is not empty. Raises NoSuchModel."""
+        offered = self.offering(model)
+        return next(filter(self.is_ready, offered), offered[0])
 
-    def _offering(self, model: str) -> tuple[Route[ChatProvider], ...]:
-        """The routes of a model, named as `model` or `provider/model`. Raises NoSuchModel."""
-        every = (*self.routes, *self.others)
-        found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))
-        if not found:
-            raise NoSuchModel(f"nobody offers {model!r}")
-        return found
-
-    async def stream(self, request: ChatRequest, ledger: Ledger) -> AsyncGenerator[Delta | Completion]:
+    async def stream(
+        self, request: ChatRequest, ledger: Ledger
+    ) -> AsyncGenerator[Delta | Usage | Completion]:
         """Yield the answer's pieces, then one Completion; the open attempt is then the caller's to end.
+
+        A Usage in between is what the vendor has counted so far.
 
         Once text has come no other target is asked: an answer that breaks off ends with a Completion whose
         `finish_reason` is "interrupted". Raises ProviderError when nobody answered.
         """
-        routes = self._offering(request.model) if request.model else self.routes
+        routes, purpose = self._choose(request)
+        estimates = self.state.estimates
         seconds = max((route.first_text_seconds for route in routes), default=0)
-        purpose = f"answers of {request.model}" if request.model else "answers"
         walk = Walk(routes, self.state, self.budget, purpose, seconds)
         shortened = False
         while True:
-            prompt_tokens = estimate_prompt(request.messages)
+            features = measure(request.messages)
             async with walk.next_target() as (route, lease):
+                prompt_tokens = estimates.prompt(route.full_name, features)
                 reserved = Usage(prompt_tokens, request.max_tokens or route.max_tokens, estimated=True)
-                await ledger.begin(route.target(lease.key), reserved)
-                if walk.too_late(route, lease):
-                    await ledger.fail(NotSent(), None)
+                if not await walk.book(ledger, route, lease, reserved):
                     continue
                 parts: list[str] = []
+                counted: Usage | None = None  # the vendor's figures, unless text has come since
                 ended = False
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
                     with Deadline(route.total_seconds) as deadline:
-                        async with aclosing(route.provider.stream(request, lease.key)) as events:
+                        sent = request if route.sees else without_pictures(request)
+                        async with aclosing(route.provider.stream(sent, lease.key)) as events:
                             deadline.begin(min(walk.patience(route), route.first_text_seconds))
                             async for event in events:
-                                deadline.end()
                                 if isinstance(event, Delta):
+                                    deadline.end()
                                     if not parts:
                                         walk.confirm(route, lease)
                                     parts.append(event.text)
+                                    counted = None
                                     yield event
                                 elif isinstance(event, Completion):
+                                    deadline.end()
                                     walk.confirm(route, lease)
                                     ended = True
+                                    if event.usage.estimated:  # nobody has counted
+                                        name, text = route.full_name, event.text
+                                        spent = estimates.interrupted(name, prompt_tokens, text, None)
+                                        event = replace(event, usage=spent)
+                                    else:
+                                        estimates.learn(route.full_name, features, event.usage.prompt_tokens)
                                     yield event
-                                else:
-                                    lease.rest(event.seconds)
+                                else:  # nothing for the member, whose wait goes on
+                                    if isinstance(event, Rest):
+                                        lease.rest(event.seconds)
+                                    else:
+                                        counted = event
+                                        yield event
+                                    continue
                                 deadline.begin(route.idle_seconds)
                     if not ended:
                         raise Unavailable("the answer had no end", maybe_billed=True)
                     return
                 except Exception as reason:
                     error = as_provider_error(reason)
-                    spent = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
+                    text = "".join(parts)
+                    spent = counted or estimates.interrupted(route.full_name, prompt_tokens, text, None)
                     if parts:
                         walk.broke_off(route, error)
-                        yield Completion("".join(parts), spent, "interrupted", route.provider.model)
+                        yield Completion(text, spent, "interrupted", route.provider.model)
                         return
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
-                    await ledger.fail(error, spent if error.maybe_billed else None)
+                    await ledger.fail(error, spent if error.maybe_billed or counted else None)
                     if isinstance(error, PromptTooLong) and not shortened and len(request.messages) > 2:
                         request, shortened = replace(request, messages=shorten(request.messages)), True
                         walk.again(route, lease)
@@ -160,14 +215,14 @@ class ImageRouter(Router[ImageProvider]):
 
     async def generate(self, request: ImageRequest, ledger: Ledger) -> Picture:
         """Make one picture; the open attempt is then the caller's to end. Raises ProviderError."""
-        seconds = max((route.total_seconds for route in self.routes), default=0)
-        walk = Walk(self.routes, self.state, self.budget, "pictures", seconds)
+        routes = self.offering(request.model)
+        seconds = max((route.total_seconds for route in routes), default=0)
+        purpose = f"pictures of {request.model}" if request.model else "pictures"
+        walk = Walk(routes, self.state, self.budget, purpose, seconds)
         one_picture = Usage(pictures=1, estimated=True)
         while True:
             async with walk.next_target() as (route, lease):
-                await ledger.begin(route.target(lease.key), one_picture)
-                if walk.too_late(route, lease):
-                    await ledger.fail(NotSent(), None)
+                if not await walk.book(ledger, route, lease, one_picture):
                     continue
                 try:
                     async with asyncio.timeout(min(walk.patience(route), route.total_seconds)):
@@ -181,6 +236,13 @@ class ImageRouter(Router[ImageProvider]):
                     lease.fail(error)
                     await ledger.fail(error, one_picture if error.maybe_billed else None)
                     await walk.failed(route, lease, error)
+
+
+def without_pictures(request: ChatRequest) -> ChatRequest:
+    """The request for a model that does not see."""
+    if not any(message.pictures for message in request.messages):
+        return request
+    return replace(request, messages=tuple(replace(message, pictures=()) for message in request.messages))
 
 
 def shorten(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
@@ -24,10 +26,14 @@ STREAM_BYTES = 16 * 1024 * 1024
 PICTURE_BODY_BYTES = 34 * 1024 * 1024
 # What fails before a request has left: nothing can have been billed.
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+# Larger replies than this are parsed in a thread.
+LARGE_BODY_BYTES = 256 * 1024
 # How long the pieces of an answer gather before they are read. Members see it grow in steps of a second, and
 # to wake up for each piece of hundreds of answers is what costs most.
 GATHER_SECONDS = 0.1
 USER_AGENT = "Colloquy (self-hosted Discord bot)"
+
+Auth = Literal["bearer", "key", "basic"]  # how a key is sent: as it is, as fal wants it, or as name:password
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,12 @@ class Reply:
         """The JSON object that it holds. Raises ProviderError when it holds none, or an error."""
         return read_object(self.content, self.content_type, key)
 
+    async def read_large_object(self, key: Key) -> dict[str, Any]:
+        """The same, for a reply that may hold a picture."""
+        if len(self.content) < LARGE_BODY_BYTES:
+            return self.read_object(key)
+        return await asyncio.to_thread(self.read_object, key)
+
 
 class Transport:
     """Sends requests over one shared session, bounds what comes back and reads every refusal.
@@ -54,12 +66,31 @@ class Transport:
         self._session = session
 
     async def post(
-        self, url: str, body: Mapping[str, Any], key: Key, *, cap: int = TEXT_BODY_BYTES, accept: str = ""
+        self,
+        url: str,
+        body: Mapping[str, Any],
+        key: Key,
+        *,
+        cap: int = TEXT_BODY_BYTES,
+        accept: str = "",
+        auth: Auth = "bearer",
     ) -> Reply:
         """POST JSON and return the 200 reply, of at most `cap` bytes."""
-        async with self._open(url, body, key, accept=accept) as response:
-            content = await _read(response, cap)
-            return Reply(content, response.content_type, read_rest(response.headers))
+        async with self._open("POST", url, body, key, accept=accept, auth=auth) as response:
+            return await _read_reply(response, cap)
+
+    async def send(
+        self,
+        method: Literal["GET", "POST", "PUT"],
+        url: str,
+        key: Key,
+        *,
+        cap: int = TEXT_BODY_BYTES,
+        auth: Auth = "bearer",
+    ) -> Reply:
+        """Send a request without a body and return the 200 or 202 reply, of at most `cap` bytes."""
+        async with self._open(method, url, None, key, auth=auth) as response:
+            return await _read_reply(response, cap)
 
     async def events(
         self, url: str, body: Mapping[str, Any], key: Key, may_wait: Callable[[], bool] = lambda: False
@@ -69,7 +100,7 @@ class Transport:
         A server that does not stream and sends its whole answer as JSON is one event. While `may_wait()`,
         events are left to gather for a moment.
         """
-        async with self._open(url, body, key, accept="text/event-stream") as response:
+        async with self._open("POST", url, body, key, accept="text/event-stream") as response:
             if (seconds := read_rest(response.headers)) is not None:
                 yield Rest(seconds)
             if response.content_type == "application/json":
@@ -92,25 +123,40 @@ class Transport:
 
     @asynccontextmanager
     async def _open(
-        self, url: str, body: Mapping[str, Any], key: Key, *, accept: str
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        key: Key,
+        *,
+        accept: str = "",
+        auth: Auth = "bearer",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         secret = key.value.get_secret_value()
         headers = {"User-Agent": USER_AGENT}
+        credential = _credential(secret, auth)
         if secret:
-            headers["Authorization"] = f"Bearer {secret}"
+            headers["Authorization"] = f"{auth.capitalize()} {credential}"
         if accept:
             headers["Accept"] = accept
+        began = time.monotonic()
         try:
-            async with self._session.post(
+            async with self._session.request(
+                method,
                 url,
                 json=body,
                 headers=headers,
                 allow_redirects=False,  # a redirect would carry the key elsewhere
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             ) as response:
-                if response.status != 200:
+                if response.status not in (200, 202):
+                    seconds = time.monotonic() - began
                     content = await _read(response, ERROR_BODY_BYTES, cut=True)
-                    raise read_error(response.status, response.headers, content, secret=secret)
+                    if secret and auth == "basic":
+                        content = content.replace(credential.encode(), b"[key]")
+                    raise read_error(
+                        response.status, response.headers, content, secret=secret, seconds=seconds
+                    )
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # aiohttp's texts hold the address, never a header.
@@ -139,6 +185,14 @@ def read_object(content: bytes | str, content_type: str, key: Key) -> dict[str, 
     return data
 
 
+def _credential(secret: str, auth: Auth) -> str:
+    return base64.b64encode(secret.encode()).decode() if auth == "basic" else secret
+
+
+async def _read_reply(response: aiohttp.ClientResponse, cap: int) -> Reply:
+    return Reply(await _read(response, cap), response.content_type, read_rest(response.headers))
+
+
 async def _let_gather(response: aiohttp.ClientResponse) -> None:
     """Leave what comes to the operating system for a moment."""
     transport = response.connection.transport if response.connection is not None else None
@@ -159,4 +213,4 @@ async def _read(response: aiohttp.ClientResponse, cap: int, *, cut: bool = False
             if cut:
                 break
             raise broken_reply(f"the vendor's reply is larger than {cap // 1024} KiB")
-    return bytes(chunks[:cap])
+    return bytes(chunks[:cap] if cut else chunks)

@@ -27,12 +27,14 @@ class Reply:
 
     At the end, "whole" finishes as HTTP wants it, "close" and "reset" cut the connection in the middle, and
     "stall" goes silent until the client leaves. With `status` None not even a status is sent before the end.
+    Nothing is sent for the first `delay` seconds.
     """
 
     pieces: tuple[bytes | float, ...] = ()
     status: int | None = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     ending: Ending = "whole"
+    delay: float = 0.0
 
     @property
     def body(self) -> bytes:
@@ -67,6 +69,7 @@ class FakeVendor:
         self._unexpected: list[Request] = []
         self._closing = asyncio.Event()
         self._left = asyncio.Event()
+        self._asked = asyncio.Event()
         server = web.Server(self._serve, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=1)
 
@@ -95,6 +98,12 @@ class FakeVendor:
         """Add replies to the queue; with `key`, only for requests that carry it."""
         self._replies[key].extend(replies)
 
+    async def asked(self, times: int = 1) -> None:
+        """Wait until so many requests have come."""
+        while len(self.requests) < times:
+            self._asked.clear()
+            await asyncio.wait_for(self._asked.wait(), timeout=5)
+
     async def client_left(self) -> None:
         """Wait until a client has closed its connection in the middle of a reply."""
         await asyncio.wait_for(self._left.wait(), timeout=5)
@@ -104,6 +113,7 @@ class FakeVendor:
         body = json.loads(content) if content else None
         received = Request(request.method, request.raw_path, request.headers, body)
         self.requests.append(received)
+        self._asked.set()
         queue = self._replies[received.key] or self._replies[""]
         if not queue:
             self._unexpected.append(received)
@@ -118,6 +128,7 @@ class FakeVendor:
             raise
 
     async def _play(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        await asyncio.sleep(reply.delay)
         response = web.StreamResponse(status=reply.status or 200, headers=reply.headers)
         if reply.status is not None:
             await response.prepare(request)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
+from PIL import Image
 from pydantic import SecretStr
 
 from providers.base import (
     NO_KEY,
+    ChatEvent,
     ChatProvider,
     ChatRequest,
     Completion,
@@ -19,12 +22,13 @@ from providers.base import (
     Key,
     Picture,
     ProviderError,
+    Rest,
     Usage,
 )
 from providers.pictures import encode_png
 from providers.route import Route, Target
 
-Step = str | float | BaseException | Completion
+Step = str | float | BaseException | Completion | Rest | Usage
 
 
 def key(name: str = "SOME_KEY", value: str = "secret-of-some-key") -> Key:
@@ -38,7 +42,7 @@ def answer(*pieces: str, prompt_tokens: int = 10, completion_tokens: int = 5) ->
 
 
 class ScriptedChat:
-    """A chat provider. Each question takes the next script: text, seconds to wait, errors to raise."""
+    """A chat provider. Each question takes the next script: text or events, seconds to wait, errors."""
 
     def __init__(
         self, *scripts: Sequence[Step], name: str = "scripted", model: str = "scripted-model"
@@ -49,14 +53,14 @@ class ScriptedChat:
         self.calls: list[tuple[ChatRequest, Key]] = []
         self.closed = 0
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
         self.calls.append((request, key))
         script = self.scripts.popleft() if self.scripts else answer("an answer")
         try:
             for step in script:
                 if isinstance(step, str):
                     yield Delta(step)
-                elif isinstance(step, Completion):
+                elif isinstance(step, (Completion, Rest, Usage)):
                     yield step
                 elif isinstance(step, BaseException):
                     raise step
@@ -89,14 +93,19 @@ class ScriptedImages:
         return Picture(small_png(), 8, 8, self.model, request.seed, request.steps)
 
 
+def small_picture(width: int = 8, height: int = 8) -> Image.Image:
+    """Teal, with a white pixel: one of a single colour would be taken for one that a filter has blanked."""
+    picture = Image.new("RGB", (width, height), "teal")
+    picture.putpixel((0, 0), (255, 255, 255))
+    return picture
+
+
 def small_png(width: int = 8, height: int = 8) -> bytes:
-    from PIL import Image
-
-    return encode_png(Image.new("RGB", (width, height), "teal"))
+    return encode_png(small_picture(width, height))
 
 
-def chat_route(provider: ChatProvider, *keys: Key, **times: float) -> Route[ChatProvider]:
-    return Route(provider, provider.name, keys or (NO_KEY,), **times)  # type: ignore[arg-type]  # floats
+def chat_route(provider: ChatProvider, *keys: Key, **fields: Any) -> Route[ChatProvider]:
+    return Route(provider, provider.name, keys or (NO_KEY,), **fields)
 
 
 def image_route(provider: ImageProvider, *keys: Key, **times: float) -> Route[ImageProvider]:

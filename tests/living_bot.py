@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -53,8 +54,12 @@ async def until_done(bot: Colloquy, interaction: FakeInteraction) -> None:
 
 
 def answered(interaction: FakeInteraction, ending: str) -> bool:
-    """Whether the original response ends with this text."""
-    return interaction.original is not None and interaction.original.content.endswith(ending)
+    """Whether the original response ends with this text, but for the line that says what it used."""
+    return interaction.original is not None and without_footer(interaction.original.content).endswith(ending)
+
+
+def without_footer(content: str) -> str:
+    return re.sub(r"\n-# .* completion tokens.*\Z", "", content)
 
 
 async def rows(database: Database, table: str) -> list[dict[str, Any]]:

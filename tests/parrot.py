@@ -23,8 +23,8 @@ class Tree(app_commands.CommandTree["Parrot"]):
 class Parrot(commands.Bot):
     """A bot with the single command `/ask prompt`; the test says what it does."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__("!", intents=discord.Intents.none(), tree_cls=Tree)
+    def __init__(self, answer: Answer, **options: Any) -> None:
+        super().__init__("!", intents=discord.Intents.none(), tree_cls=Tree, **options)
         self.answer = answer
         self.errors: asyncio.Queue[BaseException] = asyncio.Queue()
 
@@ -43,10 +43,10 @@ class Parrot(commands.Bot):
 
 
 @asynccontextmanager
-async def connected(fake: FakeDiscord, answer: Answer) -> AsyncIterator[Parrot]:
+async def connected(fake: FakeDiscord, answer: Answer, **options: Any) -> AsyncIterator[Parrot]:
     """Run a bot; an error of its command that the test did not ask for fails the test."""
     with point_discord_py_at(fake.url):
-        async with Parrot(answer) as bot:
+        async with Parrot(answer, **options) as bot:
             running = asyncio.create_task(bot.start(fake.token))
             try:
                 await fake.ready()

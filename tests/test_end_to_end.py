@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from bot import SORRY
+from assistant.booking import BOOKS_CLOSED
 from db.engine import open_database
 from db.verify import find_discrepancies
 from tests.fake_discord import FakeDiscord
@@ -58,7 +58,8 @@ async def test_an_answer_grows_and_is_booked_with_the_vendors_figures(
     assert contents[0] == ""
     assert len(contents) >= 4
     assert all(later.startswith(earlier) for earlier, later in pairwise(contents))
-    assert contents[-1] == "> Count.\n" + "".join(words).strip()
+    footer = "-# gpt-6-luna · 321 prompt + 45 completion tokens"
+    assert contents[-1] == f"> Count.\n{''.join(words).strip()}\n{footer}"
     acknowledged = interaction.acknowledged_at
     assert acknowledged is not None
     assert acknowledged - interaction.dispatched_at < 1
@@ -126,7 +127,7 @@ async def test_the_conversation_survives_a_restart(
             interaction = await fake.slash("ask", {"prompt": prompt})
             await until_done(bot, interaction)
 
-    asked = [message["content"] for message in vendor.requests[1].body["messages"]]
+    asked = [message["content"].removeprefix("Ada: ") for message in vendor.requests[1].body["messages"]]
     assert asked[1:] == ["My colour is blue.", "Blue.", "Which is it?"]
 
 
@@ -208,6 +209,28 @@ async def test_stopping_in_mid_answer_tells_the_member_and_books_what_came(
     assert (request["open"], request["outcome"]) == (0, "failed")
 
 
+async def test_stop_ends_the_vendors_stream_and_keeps_and_books_what_came(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """The button below an answer that is being written: the vendor is left, the text stays and says why."""
+    vendor.reply(slowly(openai_stream(*["more "] * 100), 0.1))
+    async with living_bot(fake, database_url, vendor.url) as bot:
+        interaction = await fake.slash("ask", {"prompt": "Go on."})
+        await interaction.until(lambda it: answered(it, "more"))
+        assert interaction.original is not None
+        [row] = interaction.original.latest.components
+        press = await fake.component(interaction.original, row["components"][0]["custom_id"])
+        await vendor.client_left()
+        await until_done(bot, interaction)
+
+    assert press.response_type == 6
+    assert "more\n-# The answer was stopped here." in interaction.original.content
+    async with open_database(database_url) as database:
+        [attempt] = await rows(database, "attempts")
+    assert (attempt["state"], attempt["usage_source"]) == ("estimated", "tokenizer")
+    assert 0 < attempt["completion_tokens"] < 100
+
+
 async def test_when_every_vendor_is_down_the_member_reads_it(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
 ) -> None:
@@ -249,7 +272,7 @@ async def test_an_answer_that_breaks_off_can_be_tried_again_after_a_restart(
         await until_done(bot, second)
 
     assert answered(second, "The whole tale.")
-    asked = [message["content"] for message in vendor.requests[1].body["messages"]]
+    asked = [message["content"].removeprefix("Ada: ") for message in vendor.requests[1].body["messages"]]
     assert asked[-1] == "Tell me a tale."
     async with open_database(database_url) as database:
         attempts = await rows(database, "attempts")
@@ -271,6 +294,6 @@ async def test_a_button_that_fails_leaves_the_member_with_a_sentence(
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("ALTER TABLE history RENAME TO stolen")
         second = await fake.component(first.original, custom_id)
-        await second.until(lambda it: answered(it, SORRY))
+        await second.until(lambda it: answered(it, BOOKS_CLOSED))
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("ALTER TABLE stolen RENAME TO history")

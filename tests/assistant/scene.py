@@ -10,17 +10,20 @@ from typing import Any
 
 from sqlalchemy import Row, select, text
 
-from assistant import Assistant, Conversation, Limits
-from assistant.values import Answer, Delta, Origin, Picture, PictureOrder, Question, Refusal, UsageReport
+from assistant import Assistant, Conversation, Limits, StopSignal
+from assistant.ask import Event
+from assistant.values import Again, More, Origin, Picture, PictureOrder, Question, UsageReport
 from db.engine import Database
-from db.history import Turn, read_turns
+from db.history import ConversationKey, Turn, read_turns
 from db.ledger import attempts, requests
 from db.verify import find_discrepancies
-from providers.base import ChatRequest, Completion, ImageRequest, Key, Message
+from providers.base import ChatEvent, ChatRequest, ImageRequest, Key, Message
 from providers.router import ChatRouter, ImageRouter
 from tests.fakes import ScriptedChat, ScriptedImages, Step, chat_route, image_route, key
 
 SYSTEM = Message("system", "Be brief.")
+DEFAULT = Conversation(SYSTEM.content, 3000)
+NO_HISTORY = Conversation(SYSTEM.content, 0)
 
 
 class GatedChat(ScriptedChat):
@@ -29,10 +32,18 @@ class GatedChat(ScriptedChat):
     def __init__(self, *scripts: Sequence[Step]) -> None:
         super().__init__(*scripts)
         self.asked = asyncio.Event()
+        self.arrived = 0  # questions, at the gate or through it
         self.gate = asyncio.Event()
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def until_arrived(self, number: int) -> None:
+        """Wait until so many questions have come to the gate since the beginning."""
+        async with asyncio.timeout(10):
+            while self.arrived < number:  # noqa: ASYNC110 (two lines of test are simpler than a condition)
+                await asyncio.sleep(0.001)
+
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
         events = super().stream(request, key)
+        self.arrived += 1
         self.asked.set()
         await self.gate.wait()
         async with aclosing(events):
@@ -62,24 +73,37 @@ class Scene:
     chats: Sequence[ScriptedChat] = ()
     painters: Sequence[ScriptedImages] = ()
     limits: Limits = field(default_factory=Limits)
-    history_tokens: int = 3000
-    route: Mapping[str, float] = field(default_factory=dict)
+    conversation: Conversation = DEFAULT
+    route: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.assistant = Assistant(
             self.database,
             ChatRouter([chat_route(chat, key(f"{chat.name}-key"), **self.route) for chat in self.chats]),
             ImageRouter([image_route(painter, key()) for painter in self.painters]),
-            Conversation(SYSTEM.content, self.history_tokens),
+            self.conversation,
             self.limits,
         )
 
     async def ask(
         self, number: int = 1, prompt: str = "a question", *, private: bool = False, **place: int
-    ) -> list[Delta | Answer | Refusal]:
+    ) -> list[Event]:
         """Ask as interaction `number`, and give everything that is answered."""
-        question = Question(origin(number, **place), prompt, private)
-        async with aclosing(self.assistant.ask(question)) as events:
+        return await self.put(Question(origin(number, **place), prompt, private))
+
+    async def again(
+        self, number: int, turn_id: int, *, may_manage: bool = False, **place: int
+    ) -> list[Event]:
+        """Have a turn answered anew, as interaction `number`."""
+        return await self.put(Again(origin(number, **place), turn_id, may_manage=may_manage))
+
+    async def more(self, number: int, turn_id: int, *, may_manage: bool = False, **place: int) -> list[Event]:
+        """Have an answer gone on with, as interaction `number`."""
+        return await self.put(More(origin(number, **place), turn_id, may_manage=may_manage))
+
+    async def put(self, question: Question | Again | More, stop: StopSignal | None = None) -> list[Event]:
+        """Ask this, and give everything that is answered."""
+        async with aclosing(self.assistant.ask(question, stop)) as events:
             return [event async for event in events]
 
     async def imagine(self, number: int = 1, seed: int | None = None, **place: int) -> Any:
@@ -102,8 +126,14 @@ class Scene:
             rows = await connection.execute(select(requests).order_by(requests.c.id))
             return {row.interaction_id: "open" if row.open else row.outcome for row in rows}
 
-    async def turns(self, channel_id: int = 20) -> list[Turn]:
-        return await self.database.run(lambda connection: read_turns(connection, channel_id))
+    async def kept(self, channel_id: int = 20, private_to: int = 0) -> list[Turn]:
+        """The turns of a conversation."""
+        key = ConversationKey(channel_id, private_to)
+        return await self.database.run(lambda connection: read_turns(connection, key))
+
+    async def turns(self, channel_id: int = 20, private_to: int = 0) -> list[tuple[str, str]]:
+        """The questions of a conversation, each with its answer."""
+        return [(turn.question, turn.answer) for turn in await self.kept(channel_id, private_to)]
 
     async def discrepancies(self) -> list[str]:
         return await self.database.run(find_discrepancies)

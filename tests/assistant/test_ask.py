@@ -5,10 +5,10 @@ from contextlib import aclosing
 
 import pytest
 
+from assistant import Conversation
 from assistant.ask import EMPTY_ANSWER
 from assistant.values import Answer, Delta, Question, Refusal
 from db.engine import Database
-from db.history import Turn
 from db.usage import Totals
 from providers.base import (
     BadRequest,
@@ -22,7 +22,7 @@ from providers.base import (
     Usage,
 )
 from providers.walk import NoneAnswered, NothingConfigured
-from tests.assistant.scene import GatedChat, Scene, origin
+from tests.assistant.scene import SYSTEM, GatedChat, Scene, origin
 from tests.fakes import ScriptedChat, answer
 
 
@@ -33,7 +33,7 @@ async def test_pieces_come_before_the_answer(database: Database) -> None:
     assert await scene.ask() == [
         Delta("It is "),
         Delta("blue."),
-        Answer("It is blue.", "stop", Usage(10, 5), "scripted-model", 1),
+        Answer("It is blue.", "stop", Usage(10, 5), "scripted-model", "scripted", turn_id=1),
     ]
 
 
@@ -102,14 +102,16 @@ async def test_private_question_neither_reads_nor_writes(database: Database) -> 
     await scene.ask(3, "once more")
 
     assert "in private" not in [message.content for message in scene.heard()]
-    assert await scene.turns() == [Turn("in the open", "openly"), Turn("once more", "again")]
+    assert await scene.turns() == [("in the open", "openly"), ("once more", "again")]
     assert len(await scene.attempts()) == 3
 
 
 async def test_history_is_cut_at_whole_turns(database: Database) -> None:
     """Only so many turns go along as the budget holds, the latest ones, each with question and answer."""
-    scripts = [answer(f"answer {number} " + "x" * 100) for number in range(4)]
-    scene = Scene(database, [ScriptedChat(*scripts)], history_tokens=80)  # a turn is about 40
+    scripts = [answer(f"answer {number} " + "x" * 100, prompt_tokens=0) for number in range(4)]
+    scene = Scene(
+        database, [ScriptedChat(*scripts)], conversation=Conversation(SYSTEM.content, 80)
+    )  # a turn is about 40
     for number in range(4):
         await scene.ask(number + 1, f"question {number}")
 
@@ -137,7 +139,9 @@ async def test_fallback_books_each_attempt(database: Database) -> None:
     broken = ScriptedChat([Unavailable("too late", maybe_billed=True)], name="second")
     scene = Scene(database, [refusing, broken, ScriptedChat(answer("Here."), name="third")])
 
-    assert (await scene.ask())[-1] == Answer("Here.", "stop", Usage(10, 5), "scripted-model", 1)
+    assert (await scene.ask())[-1] == Answer(
+        "Here.", "stop", Usage(10, 5), "scripted-model", "third", fallback=True, turn_id=1
+    )
     rows = await scene.attempts()
     assert [(row.attempt, row.provider, row.state, row.error_class) for row in rows] == [
         (1, "first", "unbilled", "rate"),
@@ -185,6 +189,40 @@ async def test_vendors_words_are_not_shown(database: Database) -> None:
     assert "canary" not in str(refusal)
 
 
+async def test_partial_answer_costs_what_its_vendor_had_counted(database: Database) -> None:
+    """Where the vendor had counted before it broke off, its figures are booked, and no estimate."""
+    scene = Scene(
+        database, [ScriptedChat(["Once upon", Usage(20, 7), Unavailable("broken")]), ScriptedChat()]
+    )
+
+    end = (await scene.ask())[-1]
+
+    assert isinstance(end, Answer)
+    assert (end.text, end.finish_reason, end.usage) == ("Once upon", "interrupted", Usage(20, 7))
+    [row] = await scene.attempts()
+    assert (row.state, row.usage_source, row.error_class) == ("settled", "provider", "interrupted")
+    assert (row.prompt_tokens, row.completion_tokens) == (20, 7)
+    assert (await scene.server_usage()).totals["today"].estimated_tokens == 0
+    assert await scene.outcomes() == {1: "partial"}
+
+
+async def test_failed_attempt_costs_what_its_vendor_had_counted(database: Database) -> None:
+    """A vendor that counted thoughts and then failed is booked with them; the next one answers."""
+    thinking = ScriptedChat([Usage(20, 90), Unavailable("broken", maybe_billed=True)], name="first")
+    scene = Scene(database, [thinking, ScriptedChat(answer("Here."), name="second")])
+
+    end = (await scene.ask())[-1]
+
+    assert isinstance(end, Answer)
+    assert (end.text, end.finish_reason, end.usage, end.fallback) == ("Here.", "stop", Usage(10, 5), True)
+    rows = await scene.attempts()
+    assert [(row.state, row.usage_source, row.error_class) for row in rows] == [
+        ("settled", "provider", "transient"),
+        ("settled", "provider", ""),
+    ]
+    assert (rows[0].prompt_tokens, rows[0].completion_tokens) == (20, 90)
+
+
 async def test_partial_answer_is_kept(database: Database) -> None:
     """An answer that breaks off is kept and marked, booked as an estimate, and remembered as it is."""
     scene = Scene(database, [ScriptedChat(["Once upon a ", "time", Unavailable("broken")]), ScriptedChat()])
@@ -195,9 +233,9 @@ async def test_partial_answer_is_kept(database: Database) -> None:
     assert (end.text, end.finish_reason) == ("Once upon a time", "interrupted")
     [row] = await scene.attempts()
     assert (row.state, row.usage_source, row.error_class) == ("estimated", "tokenizer", "interrupted")
-    assert (row.prompt_tokens, row.completion_tokens) == (3 + 4 + 2 + 4, 4)
+    assert (row.prompt_tokens, row.completion_tokens) == (12, 4)
     assert await scene.outcomes() == {1: "partial"}
-    assert await scene.turns() == [Turn("Tell me", "Once upon a time")]
+    assert await scene.turns() == [("Tell me", "Once upon a time")]
 
 
 async def test_listener_who_leaves_stops_the_vendor(database: Database) -> None:
@@ -225,7 +263,7 @@ async def test_listener_who_leaves_at_the_answer_changes_nothing(database: Datab
                 break
 
     assert [row.state for row in await scene.attempts()] == ["settled"]
-    assert await scene.turns() == [Turn("Do it", "Done.")]
+    assert await scene.turns() == [("Do it", "Done.")]
 
 
 async def test_interaction_that_comes_twice_is_answered_once(database: Database) -> None:
@@ -256,9 +294,17 @@ async def test_hundred_questions_at_once_keep_their_turns_whole(database: Databa
     """Questions that are answered at the same time leave whole turns, one after the other."""
     scripts = [[0.001 * (number % 7), *answer(f"answer {number}")] for number in range(100)]
     scene = Scene(database, [ScriptedChat(*scripts)])
-    await asyncio.gather(*(scene.ask(number + 1, f"question {number}") for number in range(100)))
+    numbers = range(100)
+    await asyncio.gather(
+        *(
+            scene.ask(number + 1, f"question {number}", user_id=number, channel_id=20 + number % 2)
+            for number in numbers
+        )
+    )
 
-    turns = await scene.turns()
-    assert len({turn.question for turn in turns}) == 100
-    assert len({turn.answer for turn in turns}) == 100
+    for channel_id in (20, 21):
+        turns = await scene.turns(channel_id)
+        asked_here = [f"question {number}" for number in numbers if number % 2 == channel_id % 2]
+        assert [question for question, _ in turns] == asked_here
+        assert len({answer for _, answer in turns}) == 50
     assert (await scene.server_usage()).totals["today"] == Totals(100, 0, 1000, 500, 0, 0)

@@ -9,8 +9,8 @@ import pytest
 
 from assistant.booking import Booking
 from assistant.values import Limits
-from db.engine import Database
-from db.history import Turn
+from db.engine import Connection, Database
+from db.history import ConversationKey, NewTurn, add_turn
 from providers.base import RateLimited, Usage
 from providers.route import Target
 from tests.assistant.faults import allow, locked, refuse, sqlite_only
@@ -26,6 +26,11 @@ MOST = Usage(60, 40, estimated=True)
 @pytest.fixture
 def booking(database: Database) -> Booking:
     return Booking(database, origin(1), "ask", tokens=100)
+
+
+async def keep(connection: Connection) -> None:
+    """Write the turn of the only request."""
+    await add_turn(connection, NewTurn(1, 10, ConversationKey(20), 30, "question", "answer"))
 
 
 async def cut_off_while_it_waits(file: Path, writing: Coroutine[Any, Any, object]) -> None:
@@ -94,13 +99,13 @@ async def test_answer_that_is_cut_off_is_booked_whole(
     """An answer whose writing was cut off is booked with the vendor's figures, and remembered."""
     await booking.admit(Limits())
     await booking.begin(TARGET, MOST)
-    settling = booking.settle(Usage(12, 34), "answered", Turn("question", "answer"))
+    settling = booking.settle(Usage(12, 34), "answered", keep)
     await cut_off_while_it_waits(tmp_path / "colloquy.db", settling)
 
     assert not booking.open
     [row] = await Scene(database).attempts()
     assert (row.state, row.prompt_tokens, row.completion_tokens) == ("settled", 12, 34)
-    assert await Scene(database).turns() == [Turn("question", "answer")]
+    assert await Scene(database).turns() == [("question", "answer")]
 
 
 async def test_write_that_is_cut_off_is_still_tried_again(database: Database, booking: Booking) -> None:
@@ -124,8 +129,8 @@ async def test_end_that_is_written_twice_counts_once(
     await booking.admit(Limits())
     await booking.begin(TARGET, MOST)
     for _ in range(2):
-        await booking.settle(Usage(12, 34), "answered", Turn("question", "answer"))
+        await booking.settle(Usage(12, 34), "answered", keep)
 
-    assert await Scene(database).turns() == [Turn("question", "answer")]
+    assert await Scene(database).turns() == [("question", "answer")]
     assert (await Scene(database).server_usage()).totals["today"].completion_tokens == 34
     assert caplog.text == ""

@@ -10,11 +10,11 @@ from sqlalchemy import text
 from assistant.booking import BOOKS_CLOSED
 from assistant.values import Answer, Delta, Picture, Refusal
 from db.engine import Connection, Database
-from db.history import Turn, forget_channel
+from db.history import forget_channel
 from db.usage import Totals
 from providers.base import Unavailable
 from tests.assistant.faults import allow, locked, refuse, sqlite_only
-from tests.assistant.scene import GatedChat, Scene
+from tests.assistant.scene import NO_HISTORY, GatedChat, Scene
 from tests.fakes import ScriptedChat, ScriptedImages, answer
 
 pytestmark = sqlite_only
@@ -76,7 +76,7 @@ async def test_end_is_written_again_when_it_failed(database: Database) -> None:
 
     assert isinstance((await asking)[-1], Answer)
     assert [row.state for row in await scene.attempts()] == ["settled"]
-    assert await scene.turns() == [Turn("Where?", "Here.")]
+    assert await scene.turns() == [("Where?", "Here.")]
 
 
 async def test_answer_is_shown_and_booked_later(database: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -94,7 +94,7 @@ async def test_answer_is_shown_and_booked_later(database: Database, caplog: pyte
 
     assert [row.state for row in await scene.attempts()] == ["settled", "settled"]
     assert await scene.outcomes() == {1: "answered", 3: "answered"}
-    assert await scene.turns() == [Turn("Where?", "Here."), Turn("And now?", "There.")]
+    assert await scene.turns() == [("Where?", "Here."), ("And now?", "There.")]
 
 
 async def test_stop_writes_what_is_owed(database: Database) -> None:
@@ -139,7 +139,7 @@ async def test_failed_vendor_and_failed_books(database: Database) -> None:
 async def test_full_disk(database: Database) -> None:
     """A disk that fills up under the running bot loses no booked answer; with room again it goes on."""
     chat = ScriptedChat(*(answer(f"answer {number} " + "x" * 3000) for number in range(60)))
-    scene = Scene(database, [chat], history_tokens=0)
+    scene = Scene(database, [chat], conversation=NO_HISTORY)
     await scene.ask(1)
     async with database.transaction() as connection:
         pages = int(await connection.scalar(text("PRAGMA page_count")) or 0)

@@ -1,7 +1,6 @@
 """Forgetting: a channel's conversation goes, its books stay."""
 
 from db.engine import Database
-from db.history import Turn
 from providers.base import Message
 from tests.assistant.scene import Scene
 from tests.fakes import ScriptedChat, answer
@@ -31,7 +30,7 @@ async def test_forgetting_leaves_other_channels_and_the_books(database: Database
     await scene.assistant.forget(20)
 
     assert await scene.turns(20) == []
-    assert await scene.turns(21) == [Turn("two", "there")]
+    assert await scene.turns(21) == [("two", "there")]
     assert await scene.server_usage() == before
     assert len(await scene.attempts()) == 2
 

@@ -56,7 +56,7 @@ async def test_empty_seed_is_drawn(database: Database) -> None:
     pictures = [await scene.imagine(number) for number in range(20)]
 
     seeds = [request.seed for request, _ in painter.calls]
-    assert all(0 <= seed <= LARGEST_SEED for seed in seeds)
+    assert all(seed is not None and 0 <= seed <= LARGEST_SEED for seed in seeds)
     assert len(set(seeds)) > 15
     assert [picture.seed for picture in pictures] == seeds
 

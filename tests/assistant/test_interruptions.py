@@ -10,10 +10,9 @@ import pytest
 from assistant import RESTARTING
 from assistant.values import Refusal
 from db.engine import Database, open_database
-from db.history import Turn
 from db.usage import Totals
 from providers.base import RateLimited
-from tests.assistant.scene import GatedChat, GatedImages, Scene
+from tests.assistant.scene import NO_HISTORY, GatedChat, GatedImages, Scene
 from tests.fakes import ScriptedChat, ScriptedImages, Step, answer
 
 # Waits for the moment at which a task is to be cut off.
@@ -82,14 +81,14 @@ async def test_question_cut_off_at_any_moment(database: Database, again: bool) -
 
 async def test_answered_question_is_remembered_even_if_cut_off(database: Database) -> None:
     """What is booked as answered is in the history, and what is not is not: both or neither."""
-    scene = Scene(database, [ScriptedChat(*(answer("Yes.") for _ in range(121)))], history_tokens=0)
+    scene = Scene(database, [ScriptedChat(*(answer("Yes.") for _ in range(121)))], conversation=NO_HISTORY)
     for number, moment in enumerate(moments(), 1):
         await cut_off(scene.ask(number, f"question {number}"), moment, again=True)
 
     outcomes = await scene.outcomes()
     answered = [number for number, outcome in outcomes.items() if outcome == "answered"]
     assert 0 < len(answered) < len(moments())
-    expected = [Turn(f"question {number}", "Yes.") for number in answered]
+    expected = [(f"question {number}", "Yes.") for number in answered]
     assert await scene.turns() == expected[-100:]
 
 
@@ -165,7 +164,9 @@ async def test_bot_that_stops_in_the_middle_starts_clean(database_url: str) -> N
     chat = GatedChat()
     async with open_database(database_url) as database:
         scene = Scene(database, [chat])
-        running = [asyncio.create_task(scene.ask(number)) for number in range(100)]
+        running = [
+            asyncio.create_task(scene.ask(number, channel_id=number, user_id=number)) for number in range(100)
+        ]
         await chat.asked.wait()
         await scene.assistant.stop()
         assert all(task.done() for task in running)

@@ -8,23 +8,26 @@ import pytest
 from assistant.values import Answer, Limits, Picture, Refusal
 from db.engine import Database
 from providers.base import ContentRefused, Unavailable
-from tests.assistant.scene import GatedChat, GatedImages, Scene
+from tests.assistant.scene import NO_HISTORY, GatedChat, GatedImages, Scene
 from tests.fakes import ScriptedChat, ScriptedImages, answer
 
-# A private question of up to four letters reserves 3 + 4 for the system prompt, 1 + 4 for itself, and the
-# answer's 88.
+# The question "Hi" reserves 7 for the system prompt, 4 for itself, and the answer's 89.
 EACH = 100
-ROUTE = {"max_tokens": EACH - 12}
+ROUTE = {"max_tokens": EACH - 11}
 
 
-@pytest.mark.parametrize(
-    "limits", [Limits(tokens_per_day=10 * EACH), Limits(member_tokens_per_day=10 * EACH)]
-)
-async def test_hundred_at_once_cannot_pass_a_limit_for_ten(database: Database, limits: Limits) -> None:
+def scene_with(database: Database, chat: ScriptedChat, **limits: int) -> Scene:
+    return Scene(database, [chat], limits=Limits(**limits), conversation=NO_HISTORY, route=ROUTE)
+
+
+async def test_hundred_at_once_cannot_pass_a_limit_for_ten(database: Database) -> None:
     """Of a hundred questions at the same time, as many are asked as the limit has room for at their most."""
     chat = GatedChat(*(answer("Yes.") for _ in range(100)))
-    scene = Scene(database, [chat], limits=limits, route=ROUTE)
-    asking = [asyncio.create_task(scene.ask(number, "Hi", private=True)) for number in range(100)]
+    scene = scene_with(database, chat, tokens_per_day=10 * EACH)
+    asking = [
+        asyncio.create_task(scene.ask(number, "Hi", user_id=number, channel_id=number))
+        for number in range(100)
+    ]
     for done in islice(asyncio.as_completed(asking), 90):  # the ten that were admitted wait at the gate
         [refusal] = await done
         assert isinstance(refusal, Refusal)
@@ -39,71 +42,67 @@ async def test_hundred_at_once_cannot_pass_a_limit_for_ten(database: Database, l
 async def test_members_have_limits_of_their_own(database: Database) -> None:
     """A member who has used up the day does not take anything from another one."""
     scripts = [answer("Yes.", prompt_tokens=80, completion_tokens=70)] * 2
-    scene = Scene(
-        database, [ScriptedChat(*scripts)], limits=Limits(member_tokens_per_day=2 * EACH), route=ROUTE
-    )
-    await scene.ask(1, "Hi", private=True, user_id=30)
+    scene = scene_with(database, ScriptedChat(*scripts), member_tokens_per_day=2 * EACH)
+    await scene.ask(1, "Hi", user_id=30)
 
-    [refusal] = await scene.ask(2, "Hi", private=True, user_id=30)
+    [refusal] = await scene.ask(2, "Hi", user_id=30)
     assert refusal == Refusal(
         "Today's limit for you is 200 tokens, and 50 are left: too few for this. "
         "It opens again at 00:00 UTC. The bot's host can raise it."
     )
-    assert isinstance((await scene.ask(3, "Hi", private=True, user_id=31))[-1], Answer)
+    assert isinstance((await scene.ask(3, "Hi", user_id=31))[-1], Answer)
 
 
 async def test_member_takes_the_limit_along_to_other_servers(database: Database) -> None:
     """A member's day is one day, whichever server or direct message the questions come from."""
     scripts = [answer("Yes.", prompt_tokens=80, completion_tokens=70)] * 2
-    scene = Scene(
-        database, [ScriptedChat(*scripts)], limits=Limits(member_tokens_per_day=2 * EACH), route=ROUTE
-    )
-    await scene.ask(1, "Hi", private=True, guild_id=10)
+    scene = scene_with(database, ScriptedChat(*scripts), member_tokens_per_day=2 * EACH)
+    await scene.ask(1, "Hi", guild_id=10)
 
-    assert isinstance((await scene.ask(2, "Hi", private=True, guild_id=0))[-1], Refusal)
+    assert isinstance((await scene.ask(2, "Hi", guild_id=0))[-1], Refusal)
 
 
 async def test_refused_question_leaves_no_trace(database: Database) -> None:
     """A question that a limit refuses is not booked, reserves nothing, and may come again."""
     chat = ScriptedChat()
-    scene = Scene(database, [chat], limits=Limits(tokens_per_day=EACH - 1), route=ROUTE)
+    scene = scene_with(database, chat, tokens_per_day=EACH - 1)
 
-    assert isinstance((await scene.ask(1, "Hi", private=True))[-1], Refusal)
+    assert isinstance((await scene.ask(1, "Hi"))[-1], Refusal)
     assert await scene.outcomes() == {}
     assert chat.calls == []
-    assert isinstance((await scene.ask(1, "Hi", private=True))[-1], Refusal)
+    assert isinstance((await scene.ask(1, "Hi"))[-1], Refusal)
 
 
 async def test_reservation_makes_room_when_it_is_given_back(database: Database) -> None:
     """Only what was really used counts once a question is answered, or has failed."""
     chat = ScriptedChat(answer("Yes."), [ContentRefused("no")], answer("Yes."))
-    scene = Scene(database, [chat], limits=Limits(tokens_per_day=EACH + 20), route=ROUTE)
+    scene = scene_with(database, chat, tokens_per_day=EACH + 20)
 
-    assert isinstance((await scene.ask(1, "Hi", private=True))[-1], Answer)
-    assert isinstance((await scene.ask(2, "Hi", private=True))[-1], Refusal)  # the vendor's
+    assert isinstance((await scene.ask(1, "Hi"))[-1], Answer)
+    assert isinstance((await scene.ask(2, "Hi"))[-1], Refusal)  # the vendor's
     assert len(chat.calls) == 2
-    assert isinstance((await scene.ask(3, "Hi", private=True))[-1], Answer)
-    assert "limit" in str((await scene.ask(4, "Hi", private=True))[-1])
+    assert isinstance((await scene.ask(3, "Hi"))[-1], Answer)
+    assert "limit" in str((await scene.ask(4, "Hi"))[-1])
 
 
 async def test_estimates_count_towards_limits(database: Database) -> None:
     """What an attempt may have cost counts, although no vendor has confirmed it."""
     chat = ScriptedChat([Unavailable("too late", maybe_billed=True)])
-    scene = Scene(database, [chat], limits=Limits(tokens_per_day=EACH), route=ROUTE)
-    await scene.ask(1, "Hi", private=True)
+    scene = scene_with(database, chat, tokens_per_day=EACH)
+    await scene.ask(1, "Hi")
 
-    assert "limit" in str((await scene.ask(2, "Hi", private=True))[-1])
+    assert "limit" in str((await scene.ask(2, "Hi"))[-1])
 
 
 async def test_yesterday_does_not_count(database: Database) -> None:
     """A new day (UTC) begins with the whole limit."""
-    scene = Scene(database, [ScriptedChat()], limits=Limits(tokens_per_day=EACH), route=ROUTE)
-    await scene.ask(1, "Hi", private=True)
-    assert isinstance((await scene.ask(2, "Hi", private=True))[-1], Refusal)
+    scene = scene_with(database, ScriptedChat(), tokens_per_day=EACH)
+    await scene.ask(1, "Hi")
+    assert isinstance((await scene.ask(2, "Hi"))[-1], Refusal)
     await scene.execute("UPDATE attempts SET sent_at = sent_at - 86400")
     await scene.execute("UPDATE usage_hourly SET hour = hour - 86400")
 
-    assert isinstance((await scene.ask(3, "Hi", private=True))[-1], Answer)
+    assert isinstance((await scene.ask(3, "Hi"))[-1], Answer)
 
 
 @pytest.mark.parametrize("limits", [Limits(pictures_per_day=3), Limits(member_pictures_per_day=3)])

@@ -14,7 +14,14 @@ from providers.base import Key
 from providers.router import ChatRouter, ImageRouter
 from settings import Settings
 from tests.cogs.world import OpenWorld, World
+from tests.fake_discord import FakeDiscord
 from tests.fakes import ScriptedChat, ScriptedImages, Step, chat_route, image_route
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeDiscord]:
+    async with FakeDiscord() as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -28,6 +35,7 @@ async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
             images: ScriptedImages | None = None,
             chat_keys: Sequence[Key] = (),
             image_keys: Sequence[Key] = (),
+            sees: bool = False,
         ) -> World:
             chat = ScriptedChat(*scripts)
             pictures = images or ScriptedImages()
@@ -35,7 +43,7 @@ async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
             bot = await stack.enter_async_context(
                 open_bot(
                     settings,
-                    chat_router=ChatRouter([chat_route(chat, *chat_keys)]),
+                    chat_router=ChatRouter([chat_route(chat, *chat_keys, sees=sees)]),
                     image_router=ImageRouter([image_route(pictures, *image_keys)]),
                 )
             )

@@ -13,10 +13,13 @@ import pytest
 from discord import app_commands
 from sqlalchemy.exc import OperationalError
 
+from assistant.values import Origin, Question
 from bot import SORRY
+from cogs.surfaces import ReplySurface
 from providers.base import RateLimited
 from tests.cogs.world import OpenWorld, allow
 from tests.fakes import ScriptedImages, answer
+from tests.living_bot import without_footer
 
 
 async def test_an_answer_is_deferred_in_time_and_ends_in_the_original_response(open_world: OpenWorld) -> None:
@@ -28,7 +31,8 @@ async def test_an_answer_is_deferred_in_time_and_ends_in_the_original_response(o
     assert next(path for path in requests if "interactions" in path).endswith("/callback")
     assert not result.ephemeral
     assert result.response is not None
-    assert result.response.content == "> Who am I?\nHello, Ada."
+    footer = "-# scripted-model · 10 prompt + 5 completion tokens"
+    assert result.response.content == f"> Who am I?\nHello, Ada.\n{footer}"
     assert result.followups == []
 
 
@@ -41,6 +45,17 @@ async def test_a_private_answer_is_seen_by_its_member_alone(open_world: OpenWorl
     assert world.channel.history(viewer=world.admin) == []
 
 
+async def test_a_long_private_answer_is_seen_by_its_member_alone_in_all_its_messages(
+    open_world: OpenWorld,
+) -> None:
+    """What follows the original response is as private as that is."""
+    world = await open_world(answer("word " * 600))
+    result = await world.member.slash(world.channel, "ask", prompt="hush", private=True)
+
+    assert len(result.followups) == 1
+    assert world.channel.history(viewer=world.admin) == []
+
+
 async def test_a_long_answer_comes_in_as_few_messages_as_needed(open_world: OpenWorld) -> None:
     """What does not fit into the original response follows in order, each part within Discord's limit."""
     text = " ".join(f"word{number}" for number in range(600))
@@ -49,6 +64,7 @@ async def test_a_long_answer_comes_in_as_few_messages_as_needed(open_world: Open
 
     assert result.response is not None
     parts = [result.response.content, *(message.content for message in result.followups)]
+    parts[-1] = without_footer(parts[-1])
     assert len(parts) == 3
     assert all(len(part) <= 2000 for part in parts)
     assert " ".join(parts).split() == [">", "count", *text.split()]
@@ -121,15 +137,20 @@ async def test_forget_clears_the_conversation_and_keeps_the_books(open_world: Op
     world = await open_world(answer("Blue."), answer("Yes."), answer("No."))
     await world.member.slash(world.channel, "ask", prompt="My favourite colour is blue.")
     await world.member.slash(world.channel, "ask", prompt="Do you know it?")
-    forgotten = await world.admin.slash(world.channel, "forget")
+    forgotten = await world.admin.slash(world.channel, "forget channel")
     await world.member.slash(world.channel, "ask", prompt="And now?")
     report = await world.admin.slash(world.channel, "usage")
 
-    asked = [[message.content for message in request.messages[1:]] for request, _ in world.chat.calls]
+    asked = [
+        [message.content.removeprefix("ada: ") for message in request.messages[1:]]
+        for request, _ in world.chat.calls
+    ]
     assert asked[1] == ["My favourite colour is blue.", "Blue.", "Do you know it?"]
     assert asked[2] == ["And now?"]
     assert forgotten.response is not None
-    assert forgotten.response.content == "Forgotten: 2 turns of this channel's conversation."
+    assert forgotten.response.content == (
+        "Forgotten: 2 turns of this channel's conversation. The usage records stay."
+    )
     assert report.response is not None
     assert "3 requests" in str(report.response.embeds[0].to_dict())
 
@@ -137,9 +158,8 @@ async def test_forget_clears_the_conversation_and_keeps_the_books(open_world: Op
 async def test_forget_is_for_people_who_manage_messages(open_world: OpenWorld) -> None:
     """A member cannot wipe a conversation that is everybody's."""
     world = await open_world()
-    allow(world, "forget")
     world.expected_errors = [app_commands.MissingPermissions]
-    result = await world.member.slash(world.channel, "forget")
+    result = await world.member.slash(world.channel, "forget channel")
 
     assert result.response is not None
     assert "permission to manage messages" in result.response.content
@@ -159,6 +179,56 @@ async def test_nothing_that_a_model_writes_pings_anyone(open_world: OpenWorld) -
     assert all(body.get("allowed_mentions") == {"parse": []} for body in sent)
 
 
+async def test_forget_mine_is_for_everyone_and_seen_by_nobody_else(open_world: OpenWorld) -> None:
+    """A member deletes what they said everywhere, and reads how much that was; others' turns stay."""
+    world = await open_world(answer("Blue."), answer("Red."), answer("Who knows."))
+    await world.member.slash(world.channel, "ask", prompt="Blue?")
+    await world.admin.slash(world.channel, "ask", prompt="Red?")
+    nothing = await world.env.guild.add_member(world.env.create_user("mary")).slash(
+        world.channel, "forget mine"
+    )
+    forgotten = await world.member.slash(world.channel, "forget mine")
+    await world.member.slash(world.channel, "ask", prompt="And now?")
+
+    assert forgotten.ephemeral
+    assert forgotten.response is not None
+    assert forgotten.response.content == ("Forgotten: 1 turn of yours in 1 channel. The usage records stay.")
+    assert nothing.response is not None
+    assert nothing.response.content == "There was nothing of yours to forget."
+    heard = " ".join(message.content for message in world.chat.calls[2][0].messages[1:])
+    assert "Red." in heard
+    assert "Blue." not in heard
+
+
+async def test_a_reply_in_a_channel_works_like_a_response(open_world: OpenWorld) -> None:
+    """The same answer on another surface: a reply to a message, edited as it grows, pinging nobody."""
+    text = "@everyone " * 250
+    world = await open_world(["@everyone ", 0.5, *answer(text)])
+    asked = await world.member.send(world.channel, "What?")
+    message = world.bot.get_partial_messageable(world.channel.id).get_partial_message(asked.id)
+    surface = ReplySurface(message, world.bot.calls)
+    origin = Origin(asked.id, world.env.guild.id, world.channel.id, world.member.id)
+    await world.bot.answers.answer_question(Question(origin, "What?"), surface)
+
+    _, first, second = world.channel.history()
+    assert surface.shown.is_set()
+    assert first.reference is not None
+    assert first.reference.message_id == asked.id
+    assert first.content.startswith("@everyone @everyone")
+    assert without_footer(second.content).endswith("@everyone")
+    assert "Regenerate" in str([row.to_dict() for row in second.components])
+    assert first.components == []
+    sent = [
+        entry.json
+        for entry in world.env.http_requests
+        if isinstance(entry.json, dict) and entry.json.get("content") and "/channels/" in entry.path
+    ]
+    assert len(sent) >= 3
+    # Whom the reply would ping is one more thing that has to be said.
+    assert all(body["allowed_mentions"]["parse"] == [] for body in sent)
+    assert not any(body["allowed_mentions"].get("replied_user") for body in sent)
+
+
 async def test_a_fault_of_ours_is_told_in_one_sentence(
     open_world: OpenWorld, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,8 +237,8 @@ async def test_a_fault_of_ours_is_told_in_one_sentence(
     world.expected_errors = [OperationalError]
     with closing(sqlite3.connect(tmp_path / "colloquy.db")) as connection:
         connection.execute("ALTER TABLE history RENAME TO stolen")
-    result = await world.admin.slash(world.channel, "forget")
+    result = await world.admin.slash(world.channel, "forget channel")
 
     assert result.response is not None
     assert result.response.content == SORRY
-    assert "the command forget failed" in caplog.text
+    assert "the command forget channel failed" in caplog.text

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from db.engine import Connection, Database
+from db.history import ConversationKey, NewTurn
 from db.ledger import Ending, NewAttempt, NewRequest, admit, begin_attempt, close_request, end_attempt
 from db.verify import find_discrepancies
 
@@ -47,6 +50,21 @@ async def book(
     assert await end_attempt(connection, of.interaction_id, 1, ending)
     await close_request(connection, of.interaction_id, "answered")
     return request_id
+
+
+def turn(
+    turn_id: int,
+    question: str = "question",
+    answer: str = "answer",
+    *,
+    channel_id: int = 20,
+    private_to: int = 0,
+    user_id: int = 30,
+    **more: Any,
+) -> NewTurn:
+    """A turn to be written."""
+    key = ConversationKey(channel_id, private_to)
+    return NewTurn(turn_id, 10, key, user_id, question, answer, **more)
 
 
 async def discrepancies(database: Database) -> list[str]:

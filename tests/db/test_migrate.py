@@ -10,11 +10,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.engine import Database, DatabaseUnusable, open_database
+from db.history import ConversationKey, Turn, read_turns
 from db.migrate import migration_config
 from db.tables import Base
+from db.verify import find_discrepancies
 from tests.db.entries import book, request
 
 ROOT = Path(__file__).parent.parent.parent
@@ -91,6 +94,13 @@ def change(file: Path, statement: str) -> None:
     connection.close()
 
 
+def migrate_to(connection: Connection, revision: str) -> None:
+    """Bring the schema to an earlier release's."""
+    config = migration_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
 async def test_migrations_and_tables_agree(database: Database) -> None:
     """What the migrations have built is what the tables' classes say."""
 
@@ -108,9 +118,7 @@ def test_first_release_is_pinned(file: Path) -> None:
     """Revision 0001 is out in the world: its tables, columns and unique constraints never change again."""
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
-        config = migration_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        migrate_to(connection, "0001")
     inspector = inspect(engine)
     columns = {
         table: [column["name"] for column in inspector.get_columns(table)]
@@ -125,6 +133,40 @@ def test_first_release_is_pinned(file: Path) -> None:
 
     assert columns == FIRST_TABLES
     assert uniques == FIRST_UNIQUES
+
+
+async def test_conversations_of_the_first_releases_are_kept(database_url: str) -> None:
+    """What was said before there were private conversations is the channel's own, in the order of asking."""
+    engine = create_async_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(migrate_to, "0002")
+        for number in (1, 2):
+            await connection.execute(
+                text(
+                    "INSERT INTO requests (interaction_id, guild_id, channel_id, user_id, command, "
+                    "created_at, open, reserved_tokens, reserved_pictures, outcome) "
+                    "VALUES (:number, 10, 20, 30, 'ask', 0, false, 0, 0, 'answered')"
+                ),
+                {"number": number},
+            )
+        for number in (2, 1):  # the answer to the second question was there first
+            for role in ("user", "assistant"):
+                await connection.execute(
+                    text(
+                        "INSERT INTO history "
+                        "(turn_id, guild_id, channel_id, user_id, role, content, created_at) "
+                        "VALUES (:number, 10, 20, 30, :role, :content, 0)"
+                    ),
+                    {"number": number, "role": role, "content": f"{role} {number}"},
+                )
+    await engine.dispose()
+
+    async with open_database(database_url) as database, database.transaction() as connection:
+        key = ConversationKey(20)
+        assert await read_turns(connection, key) == [
+            Turn(number, key, 30, f"user {number}", f"assistant {number}", "") for number in (1, 2)
+        ]
+        assert await find_discrepancies(connection) == []
 
 
 async def test_second_start_changes_nothing(file: Path) -> None:

@@ -1,12 +1,15 @@
 """Checking the books: whatever is tampered with is found."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from sqlalchemy import text
 
 from db.engine import Database
-from db.history import Turn, add_turn
+from db.history import StoredPicture, add_turn
 from db.ledger import admit, attempts, begin_attempt, hourly, requests
-from tests.db.entries import UNBILLED, attempt, book, discrepancies, request
+from tests.db.entries import UNBILLED, attempt, book, discrepancies, request, turn
 
 
 @pytest.fixture
@@ -14,7 +17,7 @@ async def books(database: Database) -> Database:
     """Books in order: an answered request with its turn, and one that was refused."""
     async with database.transaction() as connection:
         turn_id = await book(connection, request(1))
-        await add_turn(connection, turn_id, 10, 20, 30, Turn("question", "answer"))
+        await add_turn(connection, turn(turn_id, pictures=(StoredPicture("image/png", b"pixels"),)))
         await book(connection, request(2, user_id=31), UNBILLED)
     assert await discrepancies(database) == []
     return database
@@ -77,6 +80,22 @@ TAMPERING = {
         "DELETE FROM history WHERE role = 'user'",
         ["1 turns are torn."],
     ),
+    "a turn in two conversations": (
+        "UPDATE history SET private_to = 30 WHERE role = 'user'",
+        ["1 turns are torn."],
+    ),
+    "a turn that is private to another": (
+        "UPDATE history SET private_to = 31",
+        ["1 turns are torn."],
+    ),
+    "a question without its picture": (
+        "DELETE FROM history_pictures",
+        ["1 messages have not the pictures that they should have."],
+    ),
+    "an answer with a picture": (
+        "UPDATE history_pictures SET entry_id = 2",
+        ["2 messages have not the pictures that they should have."],
+    ),
     "a turn without an answer": (
         "UPDATE history SET role = 'system' WHERE role = 'assistant'",
         ["1 turns are torn."],
@@ -95,6 +114,19 @@ async def test_tampering_is_found(books: Database, statement: str, sentences: li
     assert len(found) == len(sentences)
     for sentence, beginning in zip(found, sentences, strict=True):
         assert sentence.startswith(beginning)
+    await wipe(books)
+
+
+async def test_picture_without_its_question_is_found(books: Database, database_url: str) -> None:
+    """The database itself forbids it; what got there all the same is found."""
+    if not database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL cannot be opened without its foreign keys")
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"))) as file, file:
+        file.execute("INSERT INTO history_pictures VALUES (99, 0, 'image/png', x'00')")
+
+    assert await discrepancies(books) == ["1 pictures have no question."]
+    async with books.transaction() as connection:
+        await connection.execute(text("DELETE FROM history_pictures WHERE entry_id = 99"))
     await wipe(books)
 
 

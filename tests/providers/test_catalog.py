@@ -94,8 +94,19 @@ def test_an_entry_that_says_little_gets_the_usual_bounds() -> None:
     assert (entry.first_text_seconds, entry.idle_seconds, entry.total_seconds) == (60, 30, 600)
     assert (entry.max_tokens, entry.stream, entry.stream_options) == (1024, True, True)
     assert (entry.temperature, entry.top_p, entry.extra_body, entry.drop) == (None, None, {}, ())
-    assert (entry.steps, entry.max_steps, entry.sizes, entry.seeded) == (None, 12, (), True)
+    assert (entry.steps, entry.max_steps, entry.sizes, entry.takes) == (None, 12, (), ("seed",))
     assert entry.label == "mine (m)"
+
+
+@pytest.mark.parametrize("wire", ["openai-images", "hf-inference", "sketch"])
+def test_a_picture_may_take_two_minutes_unless_the_host_says_otherwise(wire: str) -> None:
+    """An entry of the host's own has the bound that ours have; what it says itself counts."""
+    table = {"wire": wire, "base_url": "http://x", "model": "m"}
+    entries = load_catalog({"mine": table, "slow": {**table, "total_seconds": 300}})
+
+    assert (entries["mine"].total_seconds, entries["slow"].total_seconds) == (120, 300)
+    assert {entries[name].total_seconds for name in (*DEFAULT_IMAGE_CHAIN, "hf-inference")} == {120}
+    assert entries["localai"].total_seconds == 300
 
 
 def test_entries_cannot_be_changed_afterwards() -> None:
@@ -135,6 +146,8 @@ def test_entries_cannot_be_changed_afterwards() -> None:
             {"sizes": ["big"]},
             "[providers.openai-images] sizes.0: String should match pattern",
         ),
+        ("sketch", {"takes": ["luck"]}, "[providers.sketch] takes.0: Input should be 'seed', 'guidance' or"),
+        ("sketch", {"min_steps": 9}, "[providers.sketch]: min_side and min_steps must not be above max_side"),
         (
             "hf-inference",
             {"retired": "soon"},

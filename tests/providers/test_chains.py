@@ -13,8 +13,11 @@ from providers.base import NO_KEY, ImageRequest
 from providers.catalog import load_catalog
 from providers.chains import build_chat_router, build_image_router, chain_problems, warn_of_retired
 from providers.chat_completions import ChatCompletions
-from providers.images import HuggingFaceInference, OpenAIImages
+from providers.fal import Fal
+from providers.hf_inference import HuggingFaceInference
 from providers.local import LocalModel
+from providers.openai_images import OpenAIImages
+from providers.sdapi import StableDiffusionAPI
 from providers.sketch import Sketch
 from tests.fakes import RecordedLedger
 from tests.providers.helpers import secrets
@@ -38,7 +41,7 @@ def test_every_bad_name_in_a_chain_is_told() -> None:
     ]
     assert "mistral, mistral-pixtral, ollama" in problems[0]
     assert "sketch" not in problems[0]
-    assert "hf-nscale, localai, openai-images, sketch" in problems[3]
+    assert "hf-nscale, localai, openai-images, sd-cpp, sketch, together, webui" in problems[3]
 
 
 async def test_providers_without_their_key_are_left_out(session: aiohttp.ClientSession) -> None:
@@ -76,7 +79,6 @@ async def test_a_route_has_its_entrys_times_and_bounds(session: aiohttp.ClientSe
     ollama, llamacpp = router.routes
     assert {name: getattr(ollama, name) for name in times} == times
     assert (llamacpp.first_text_seconds, llamacpp.max_tokens) == (300, 1024)
-    assert router.max_tokens == 1024
 
 
 async def test_each_wire_has_its_provider(session: aiohttp.ClientSession) -> None:
@@ -84,10 +86,12 @@ async def test_each_wire_has_its_provider(session: aiohttp.ClientSession) -> Non
     find = secrets(HF_TOKEN="h")
 
     chats = build_chat_router(load_catalog(), ["ollama", "local"], find, session)
-    pictures = build_image_router(load_catalog(), ["hf-inference", "hf-nscale", "sketch"], find, session)
+    painters = ["hf-inference", "hf-nscale", "hf-fal", "webui", "sketch"]
+    pictures = build_image_router(load_catalog(), painters, find, session)
 
     assert [type(route.provider) for route in chats.routes] == [ChatCompletions, LocalModel]
-    assert [type(route.provider) for route in pictures.routes] == [HuggingFaceInference, OpenAIImages, Sketch]
+    wires = [HuggingFaceInference, OpenAIImages, Fal, StableDiffusionAPI, Sketch]
+    assert [type(route.provider) for route in pictures.routes] == wires
 
 
 async def test_the_sketch_needs_nothing(session: aiohttp.ClientSession) -> None:

@@ -16,7 +16,7 @@ from providers.route import Budget
 from providers.router import ChatRouter, ImageRouter
 from providers.walk import NoneAnswered, NothingConfigured
 from tests.fake_vendors import FakeVendor, chat_answer, json_reply, raw, usage
-from tests.fakes import RecordedLedger, small_png
+from tests.fakes import RecordedLedger, small_picture, small_png
 from tests.providers.helpers import QUESTION, QUESTION_AS_JSON, collect, secrets
 
 SIX = [f"key-{number}" for number in range(1, 7)]
@@ -99,14 +99,14 @@ async def test_flux_answers_with_the_bytes_of_a_picture(
 ) -> None:
     """The bytes of the reply come out as a PNG of the same size, with the seed and steps that were sent."""
     buffer = io.BytesIO()
-    Image.new("RGB", (96, 64), "teal").save(buffer, kind)
+    small_picture(96, 64).save(buffer, kind)
     vendor.reply(raw(buffer.getvalue(), f"image/{kind.lower()}"))
 
     picture = await pictures.generate(ORDER, RecordedLedger())
 
     with Image.open(io.BytesIO(picture.png)) as image:
         assert (image.format, image.size) == ("PNG", (96, 64))
-        assert image.convert("RGB").getpixel((5, 5)) == pytest.approx((0, 128, 128), abs=3)
+        assert image.convert("RGB").getpixel((50, 50)) == pytest.approx((0, 128, 128), abs=3)
     assert (picture.width, picture.height) == (96, 64)
     assert picture.model == "black-forest-labs/FLUX.1-schnell"
     assert (picture.seed, picture.steps) == (20_261_101, 3)

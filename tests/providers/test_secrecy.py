@@ -53,23 +53,28 @@ async def test_a_key_reaches_nobody_but_its_vendor(
     """No log of any level, no error and no traceback holds the key, even when the vendor quotes it."""
     caplog.set_level(logging.DEBUG)
     places = {"base_url": vendor.url, "keys": ["SOME_KEY"]}
-    entries = load_catalog({"openai": places, "hf-nscale": places, "hf-inference": places})
+    painters = ["hf-nscale", "hf-inference", "hf-fal", "webui"]
+    entries = load_catalog({name: {**places, "auth": "bearer"} for name in painters} | {"openai": places})
     find = secrets(SOME_KEY=CANARY, SOME_KEY1=f" {CANARY}\n")
     chats = build_chat_router(entries, ["openai"], find, session)
-    pictures = build_image_router(entries, ["hf-nscale"], find, session)
-    raw_pictures = build_image_router(entries, ["hf-inference"], find, session)
+    pictures = [build_image_router(entries, [name], find, session) for name in painters]
     ledger = RecordedLedger()
-    vendor.reply(*[fault] * 6)  # what may be tried again is
+    vendor.reply(*[fault] * 10)  # what may be tried again is
 
     errors = [
         await take_error(collect(chats.stream(QUESTION, ledger))),
-        await take_error(pictures.generate(ImageRequest("a fox"), ledger)),
-        await take_error(raw_pictures.generate(ImageRequest("a fox"), ledger)),
+        *[await take_error(router.generate(ImageRequest("a fox"), ledger)) for router in pictures],
     ]
 
-    assert len(vendor.keys) >= 3
+    assert len(vendor.keys) >= 5
     assert set(vendor.keys) == {CANARY}
-    shown = [caplog.text, repr(chats.routes), repr(pictures.routes), repr(ledger.begun), repr(ledger.failed)]
+    shown = [
+        caplog.text,
+        repr(chats.routes),
+        repr([router.routes for router in pictures]),
+        repr(ledger.begun),
+        repr(ledger.failed),
+    ]
     for error in errors:
         shown += [str(error), repr(error), error.detail, *traceback.format_exception(error)]
         assert error.detail

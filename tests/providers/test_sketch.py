@@ -1,16 +1,22 @@
 """The sketch provider's pictures: repeatable, led by the prompt, labelled, and of any size."""
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageFilter, ImageStat
 
-from providers.sketch.drawing import FEATURES, LANDS, SUBJECTS, TIMES, draw, label
+from providers.base import NO_KEY, ImageRequest
+from providers.catalog import load_catalog
+from providers.sketch import Sketch
+from providers.sketch.drawing import draw, label
 from providers.sketch.figures import DRAWINGS, FIGURES, PAINTS
+from providers.sketch.plan import FEATURES, LANDS, SUBJECTS, TIMES, read
 from providers.sketch.scenes import LANDS as LAND_COLOURS
 from providers.sketch.scenes import LIGHTS
 
@@ -110,6 +116,61 @@ def test_a_number_word_repeats_the_figure() -> None:
     """Two red foxes show about twice the red of one, less what shrinking takes."""
     one, two = (count(small(f"{words} in the snow", 7), 0, (1, 2)) for words in ("red fox", "two red foxes"))
     assert one * 1.2 < two < one * 2.2
+
+
+def test_what_the_negative_prompt_names_is_left_out() -> None:
+    """No fox, no trees: what would have been drawn is not, and the rest of the words still count."""
+    fox = count(small("a red fox in the snow", 42), 0, (1, 2))
+    for negative in ("fox", "a FOX, please", "vixen"):
+        picture = draw("a red fox in the snow", width=SIDE, height=SIDE, seed=42, negative=negative)
+        assert count(picture, 0, (1, 2)) < fox / 20
+        assert brightness(picture) > 150
+    for seed in range(4):
+        plan = read("a spring forest with birds and clouds", "trees, birds, clouds, a flower", Random(seed))
+        assert not plan.features & {"forest", "birds", "clouds", "flowers"}
+        assert plan.land == "spring"
+
+
+def test_with_nothing_unwanted_the_picture_is_the_same() -> None:
+    """An empty negative prompt, or one that names nothing it knows, changes no pixel."""
+    plain = small("a red fox in the snow").tobytes()
+    for negative in ("", "blurry, extra fingers"):
+        assert (
+            draw("a red fox in the snow", width=SIDE, height=SIDE, seed=1, negative=negative).tobytes()
+            == plain
+        )
+
+
+async def test_fewer_steps_leave_a_picture_unfinished() -> None:
+    """Each of the four steps is sharper than the one before; the last is the default and the most."""
+    sketch = Sketch(load_catalog()["sketch"])
+    edges = []
+    for steps in (1, 2, 3, 4):
+        picture = await sketch.generate(ImageRequest("a city at night", SIDE, SIDE, 3, steps), NO_KEY)
+        image = Image.open(io.BytesIO(picture.png)).convert("L").crop((0, 0, SIDE, SIDE - 40))
+        edges.append(ImageStat.Stat(image.filter(ImageFilter.FIND_EDGES)).mean[0])
+        assert picture.steps == steps
+    assert edges == sorted(edges)
+    assert edges[3] > 1.3 * edges[0]
+
+    default = await sketch.generate(ImageRequest("a city at night", SIDE, SIDE, 3), NO_KEY)
+    most = await sketch.generate(ImageRequest("a city at night", SIDE, SIDE, 3, 50), NO_KEY)
+    assert default.png == picture.png == most.png
+    assert most.adjustments == ("This model takes 1 to 4 steps: it took 4, not 50.",)
+
+
+async def test_a_sketch_says_how_it_was_made() -> None:
+    """Its PNG holds the parameters and nothing else; guidance it has none, and says so."""
+    request = ImageRequest("a fox", 300, 256, 9, guidance=7, negative="snow")
+
+    picture = await Sketch(load_catalog()["sketch"]).generate(request, NO_KEY)
+
+    with Image.open(io.BytesIO(picture.png)) as image:
+        assert image.info == {
+            "parameters": "a fox\nNegative prompt: snow\nSteps: 4, Seed: 9, Size: 300x256, Model: sketch"
+        }
+    assert (picture.seed, picture.steps, picture.negative, picture.guidance) == (9, 4, "snow", None)
+    assert picture.adjustments == ("This model takes no guidance.",)
 
 
 def test_a_pictograph_counts_as_its_name() -> None:

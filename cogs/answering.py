@@ -1,0 +1,240 @@
+"""Answering a question wherever it was asked: what `/ask`, its buttons and other ways to ask share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+
+from assistant import Assistant
+from assistant.stopping import StopSignal
+from assistant.values import Again, Answer, Begun, Delta, More, Question, Refusal, Waiting
+from cogs.buttons import answer_view, stop_view
+from cogs.delivery import Delivery, LiveReply, quote
+from cogs.origin import channel_name, origin_of, server_name
+from cogs.surfaces import ResponseSurface, Surface
+
+# An answer ends by itself this long before Discord takes no more of it.
+RESERVE_SECONDS = 90.0
+# How many answers that did not arrive are kept for their members.
+MOST_LOST = 500
+
+# The last line of an answer that did not end by itself.
+NOTES = {
+    "interrupted": "-# The answer broke off here. What came before is kept.",
+    "length": "-# The answer reached its length limit here.",
+    "content_filter": "-# The model's content filter ended the answer here.",
+    "stopped": "-# The answer was stopped here.",
+}
+TIME_OVER = "-# Discord's time for one answer ended here."
+RESTARTING = "-# The bot is restarting, so the answer ends here. Please ask again in a minute."
+WAITING = "-# Waiting for the model ..."
+NOT_RUNNING = "This answer is no longer being written."
+NOT_YOURS = "Only the member who asked, or someone who may manage messages, can stop this answer."
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An answer that Discord did not take, or not all of it."""
+
+    channel_id: int
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    user_id: int
+    stop: StopSignal
+
+
+class Answers:
+    """Answers for the whole bot: those being written now, and those that did not arrive."""
+
+    def __init__(self, assistant: Assistant, *, footer: bool) -> None:
+        self._assistant = assistant
+        self._footer = footer
+        self._running: dict[int, _Running] = {}
+        self._lost: dict[int, Lost] = {}
+        self._untold: set[int] = set()  # members who do not know yet that an answer of theirs was lost
+
+    async def answer_question(
+        self, question: Question | Again | More, surface: Surface, heading: str = ""
+    ) -> None:
+        """Show the answer to a question where it was asked.
+
+        `heading` stands before it and ends in a newline; for Again and More it is made from their question.
+        """
+        origin, stop = question.origin, StopSignal()
+        running = _Running(origin.user_id, stop)
+        news = self._news(origin.user_id)
+        reply = LiveReply(surface, news + heading, view=stop_view(origin.interaction_id), waiting=WAITING)
+        with self._counted(origin.interaction_id, running), _timer(surface, stop) as timer:
+            async with reply:
+                try:
+                    end = await self._listen(question, stop, reply, news)
+                except asyncio.CancelledError:
+                    await reply.finish_text(reply.text, note=RESTARTING)
+                    raise
+                if reply.gone or end is None:
+                    return
+                if isinstance(end, Refusal):
+                    await reply.finish([reply.heading + end.sentence])
+                    return
+                timed_out = end.finish_reason == "stopped" and timer.rang
+                delivery = await reply.finish_text(
+                    end.text,
+                    note=TIME_OVER if timed_out else NOTES.get(end.finish_reason, ""),
+                    footer=_footer(end) if self._footer else "",
+                    view=answer_view(end.turn_id, end.finish_reason),
+                )
+        if delivery is not Delivery.FULL and not reply.gone:
+            heading = reply.heading.removeprefix(news)
+            self._lose(origin.user_id, Lost(origin.channel_id, heading, end.text))
+
+    async def _listen(
+        self, question: Question | Again | More, stop: StopSignal, reply: LiveReply, news: str
+    ) -> Answer | Refusal | None:
+        """Show an answer's pieces as they come, and give its end; None if nobody reads it."""
+        end: Answer | Refusal | None = None
+        async with aclosing(self._assistant.ask(question, stop)) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    reply.show(reply.text + event.text)
+                elif isinstance(event, Waiting):
+                    reply.show_status(_place(event.place))
+                elif isinstance(event, Begun):
+                    reply.heading = news + heading_of(event.prompt, continued=isinstance(question, More))
+                else:
+                    end = event
+                if reply.gone:  # deleted by a moderator
+                    return None
+        return end
+
+    async def refuse(self, surface: Surface, sentence: str) -> None:
+        """Show one sentence in place of an answer."""
+        async with LiveReply(surface) as reply:
+            await reply.finish([sentence])
+
+    # The buttons
+
+    async def ask_again(self, interaction: discord.Interaction[Any], turn_id: int) -> None:
+        """Ask the question of a turn once more, in a new reply."""
+        await self._answer_press(interaction, Again, turn_id)
+
+    async def go_on(self, interaction: discord.Interaction[Any], turn_id: int) -> None:
+        """Go on with a turn, in a new reply."""
+        await self._answer_press(interaction, More, turn_id)
+
+    async def _answer_press(
+        self, interaction: discord.Interaction[Any], kind: type[Again] | type[More], turn_id: int
+    ) -> None:
+        private = interaction.message is not None and interaction.message.flags.ephemeral
+        surface = ResponseSurface(interaction, private=private)
+        await interaction.response.defer(thinking=True, ephemeral=private)
+        question = kind(
+            origin_of(interaction),
+            turn_id,
+            speaker=interaction.user.display_name,
+            channel_name=channel_name(interaction),
+            server_name=server_name(interaction),
+            may_manage=interaction.permissions.manage_messages,
+        )
+        await self.answer_question(question, surface)
+
+    async def stop(self, interaction: discord.Interaction[Any], interaction_id: int) -> None:
+        """Stop the answer to an interaction, for the member who asked or one who may manage messages."""
+        running = self._running.get(interaction_id)
+        if running is None:  # the bot was started anew
+            await interaction.response.edit_message(view=None)
+            await interaction.followup.send(NOT_RUNNING, ephemeral=True)
+        elif interaction.user.id == running.user_id or interaction.permissions.manage_messages:
+            running.stop.stop()
+            await interaction.response.defer()
+        else:
+            await interaction.response.send_message(NOT_YOURS, ephemeral=True)
+
+    @contextmanager
+    def _counted(self, interaction_id: int, running: _Running) -> Iterator[None]:
+        self._running[interaction_id] = running
+        try:
+            yield
+        finally:
+            del self._running[interaction_id]
+
+    # What did not arrive
+
+    def lost(self, channel_id: int, user_id: int) -> Lost | None:
+        """The member's last answer in this channel if it did not arrive."""
+        lost = self._lost.get(user_id)
+        return lost if lost is not None and lost.channel_id == channel_id else None
+
+    def found(self, user_id: int) -> None:
+        """The member has it now."""
+        self._lost.pop(user_id, None)
+        self._untold.discard(user_id)
+
+    def forget(self, channel_id: int) -> None:
+        """Drop what did not arrive in this channel."""
+        for user_id in [user_id for user_id, lost in self._lost.items() if lost.channel_id == channel_id]:
+            self.found(user_id)
+
+    def _lose(self, user_id: int, lost: Lost) -> None:
+        self.found(user_id)
+        self._lost[user_id] = lost
+        self._untold.add(user_id)
+        if len(self._lost) > MOST_LOST:
+            self.found(next(iter(self._lost)))
+
+    def _news(self, user_id: int) -> str:
+        """A line for a member who does not know yet that an answer was lost."""
+        if user_id not in self._untold:
+            return ""
+        self._untold.discard(user_id)
+        where = self._lost[user_id].channel_id
+        return f"-# Your last answer in <#{where}> could not be delivered. /last shows it to you there.\n"
+
+
+class _Timer:
+    """Stops an answer shortly before Discord takes no more of it."""
+
+    def __init__(self, stop: StopSignal) -> None:
+        self.rang = False
+        self._stop = stop
+
+    def ring(self) -> None:
+        self.rang = not self._stop.requested
+        self._stop.stop()
+
+
+@contextmanager
+def _timer(surface: Surface, stop: StopSignal) -> Iterator[_Timer]:
+    timer = _Timer(stop)
+    if surface.expires_at is None:
+        yield timer
+        return
+    handle = asyncio.get_running_loop().call_at(surface.expires_at - RESERVE_SECONDS, timer.ring)
+    try:
+        yield timer
+    finally:
+        handle.cancel()
+
+
+def _place(place: int) -> str:
+    return "-# In the queue: you are next." if place <= 1 else f"-# In the queue: you are number {place}."
+
+
+def heading_of(prompt: str, *, continued: bool = False) -> str:
+    """The question above its answer: in a response to an interaction it stands nowhere else."""
+    return f"> {quote(prompt)}{' (continued)' if continued else ''}\n"
+
+
+def _footer(answer: Answer) -> str:
+    usage, about = answer.usage, "about " if answer.usage.estimated else ""
+    tokens = f"{about}{usage.prompt_tokens:,} prompt + {about}{usage.completion_tokens:,} completion tokens"
+    fallback = " · answered by a fallback" if answer.fallback else ""
+    return f"-# {discord.utils.escape_markdown(answer.model)} · {tokens}{fallback}"

@@ -1,0 +1,140 @@
+"""Making a model's text fit to be shown: where links lead to is seen, and nothing in it breaks a request.
+
+A masked link, `[the bank](https://elsewhere.example)`, shows one thing and opens another. Outside of code
+each one becomes `the bank (<https://elsewhere.example>)`; the angle brackets keep Discord from adding a
+preview.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import regex
+
+from cogs.splitting import Fence, next_fence
+
+# An open bracket further back than this is taken for no link, so that no text waits for it in vain.
+MOST_HELD_BACK = 1000
+
+# Discord ends a label at a bracket even behind a backslash, so that is none of the escapes here.
+_TOKEN = regex.compile(r"\\[^\]]|`+|!?\[|\]", regex.DOTALL)
+# What follows a label: a target, in angle brackets or without space, and perhaps a title.
+_PLAIN = r"[^\s()\\]|\\."
+_TARGET = regex.compile(
+    rf"""
+    \( \s*+
+    (?: < (?P<angle> [^<>\n]*+ ) >
+      | (?P<bare> (?!<) (?: {_PLAIN} | \( (?: {_PLAIN} | \( (?:{_PLAIN})*+ \) )*+ \) )++ ) )
+    (?: \s++ (?: "[^"]*+" | '[^']*+' | \([^()]*+\) ) )?
+    \s*+ \)
+    """,
+    regex.DOTALL | regex.VERBOSE,
+)
+# Discord makes links of targets with a scheme alone; others it shows as they are written.
+_SCHEME = regex.compile(r"[a-z][a-z0-9+.-]*:", regex.IGNORECASE)
+
+
+def displayable(text: str, *, ended: bool = True) -> str:
+    """What is shown of a model's text. While it has not ended, a link that is being written is held back.
+
+    So what is shown of a text that grows is the beginning of what will be shown in the end.
+    """
+    text = sendable(text, ended)
+    if not ended:
+        text = text.removesuffix("!")  # it may be the first mark of a picture
+    if "[" not in text:
+        return text
+    blocks = list(_blocks(text, ended))
+    return "".join(
+        block if is_code else _show_targets(block, ended or number < len(blocks))
+        for number, (block, is_code) in enumerate(blocks, 1)
+    )
+
+
+def sendable(text: str, ended: bool = True) -> str:
+    """Text without NUL and half surrogates, which no request may hold; two halves that meet are joined."""
+    text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        if not ended and "\ud800" <= text[-1] <= "\udbff":
+            text = text[:-1]  # its other half may come yet
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _blocks(text: str, ended: bool) -> Iterator[tuple[str, bool]]:
+    """Paragraphs and code blocks, each with whether it is code; joined, they are the text.
+
+    While it has not ended, a last line that may open a code block is left out. Blocks of tildes are text,
+    for Discord shows them so.
+    """
+    fence: Fence | None = None
+    block, at = "", 0
+    for line in text.split("\n"):
+        at += len(line) + 1
+        complete = at <= len(text)
+        after = _next_fence(line, fence)
+        if fence is None and after is not None:
+            if not (ended or complete):
+                break
+            yield block, False
+            block = ""
+        block += line + "\n" * complete
+        if after is None and (fence is not None or (complete and not line.strip())):
+            yield block, fence is not None
+            block = ""
+        fence = after
+    yield block, fence is not None
+
+
+def _next_fence(line: str, fence: Fence | None) -> Fence | None:
+    after = next_fence(line, fence)
+    return after if after is not None and after.marker[0] == "`" else None
+
+
+def _show_targets(text: str, ended: bool) -> str:
+    """A paragraph with the targets of its links shown; unless it has ended, up to a link that may follow."""
+    shown: list[str] = []
+    opened: list[tuple[int, int]] = []  # brackets: where each stands in `shown`, and in the text
+    undecided = False  # whether we are in what may turn out to be code
+    at = 0
+    while match := _TOKEN.search(text, at):
+        shown.append(text[at : match.start()])
+        token, at = match.group(), match.end()
+        if token in ("[", "!["):
+            opened.append((len(shown), match.start()))
+        elif token[0] == "`" and not opened:  # a link goes before code that begins in its label
+            end = _code_end(text, at, len(token))
+            if end == 0 or (end == len(text) and not ended):
+                undecided = undecided or not ended
+            else:
+                token, at = text[match.start() : end], end
+        elif token == "]" and opened:
+            place, _ = opened[-1]
+            target = _TARGET.match(text, at, partial=not ended)
+            if target is not None and (target.partial or undecided):
+                break
+            opened.pop()
+            if target is not None:
+                at = target.end()
+                address = target["angle"] if target["angle"] is not None else target["bare"]
+                label = "".join(shown[place + 1 :])
+                if _SCHEME.match(address):
+                    del shown[place:]
+                    token = f"<{address}>" if label.strip() in ("", address) else f"{label} (<{address}>)"
+                else:
+                    token = text[match.start() : at]
+        shown.append(token)
+    else:
+        shown.append(text[at:])
+        if ended:
+            return "".join(shown)
+    held = [place for place, start in opened if len(text) - start <= MOST_HELD_BACK]
+    return "".join(shown[: held[0]] if held else shown)
+
+
+def _code_end(text: str, at: int, marks: int) -> int:
+    """Where the code within a line ends that so many marks have opened; 0: it does not."""
+    match = regex.compile(rf"(?<!`)`{{{marks}}}(?!`)").search(text, at)
+    return match.end() if match else 0
