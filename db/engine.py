@@ -9,15 +9,16 @@ import sqlite3
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
 
 if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
@@ -43,18 +44,30 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._group_commit: GroupCommit | None = None  # on SQLite
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
 
+    async def prepare(self) -> None:
+        """Bring the schema up to date. Raises what a database that cannot be used makes its driver raise."""
+        async with self._engine.connect() as connection:
+            await upgrade(connection)
+            if connection.dialect.name == "sqlite":
+                driver = (await connection.get_raw_connection()).driver_connection
+                self._group_commit = GroupCommit(driver)
+
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in a transaction: committed when it returns, rolled back when it fails.
 
-        A caller that is cancelled waits for its end: SQLite's driver leaves a transaction that is cut off
-        holding its lock, until the garbage collector comes by.
+        It may wait for its statements and for nothing else: on SQLite it runs in the driver's thread.
+        A caller that is cancelled waits for its end.
         """
 
         async def whole() -> T:
+            if self._group_commit is not None:
+                result: T = await self._group_commit.run(work)
+                return result
             async with self._engine.begin() as connection:
                 return await work(connection)
 
@@ -65,9 +78,12 @@ class Database:
         task.add_done_callback(self._running.discard)
         return await to_the_end(task)
 
-    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction as a context manager, for a caller that nobody cancels; see `run`."""
-        return self._engine.begin()
+        alone = self._group_commit.lock if self._group_commit is not None else nullcontext()
+        async with alone, self._engine.begin() as connection:
+            yield connection
 
     def owe(self, work: Callable[[AsyncConnection], Awaitable[object]]) -> None:
         """Remember a write that could not be made; `work` has to be one that may safely run twice."""
@@ -97,12 +113,10 @@ async def open_database(address: str) -> AsyncIterator[Database]:
     """
     url = _read_address(address)
     async with _only_process(url):
-        engine = _create_engine(url)
-        database = Database(engine)
+        database = Database(_create_engine(url))
         try:
             try:
-                async with engine.connect() as connection:
-                    await upgrade(connection)
+                await database.prepare()
             except SchemaTooNew as error:
                 raise DatabaseUnusable(str(error)) from None
             except (DBAPIError, OSError, TypeError, ValueError) as error:
@@ -160,12 +174,12 @@ def _create_engine(url: URL) -> AsyncEngine:
     # writer with BEGIN IMMEDIATE neither collides nor loses updates.
     engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    event.listen(engine.sync_engine, "begin", begin_immediate)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin_immediate alone
+    connection.isolation_level = None  # transactions are begun by begin_immediate alone
     cursor = connection.cursor()
     for pragma in (
         "journal_mode = WAL",
@@ -175,10 +189,6 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin_immediate(connection: Any) -> None:
-    connection.execute(text("BEGIN IMMEDIATE"))
 
 
 def _shown(url: URL) -> str:

@@ -57,7 +57,8 @@ class ChatCompletions:
         counted: Usage | None = None  # what was last handed on
         try:
             if self._entry.stream:
-                async with aclosing(self._transport.events(self._url, body, key)) as events:
+                streamed = self._transport.events(self._url, body, key, lambda: reading.is_under_way)
+                async with aclosing(streamed) as events:
                     event = await anext(events, None)
                     while event is not None and event != "[DONE]":
                         if isinstance(event, Rest):
@@ -181,6 +182,11 @@ class Reading:
         else:
             self._has_begun, self.is_over = True, False
         return self._keep(self._thinking.feed(text))
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the answer's text has begun and not ended."""
+        return bool(self._parts) and self.finish_reason is None
 
     def finish(self) -> str:
         """The text that was held back to the end of the answer, which is mostly none."""

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,6 +28,9 @@ PICTURE_BODY_BYTES = 34 * 1024 * 1024
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 # Larger replies than this are parsed in a thread.
 LARGE_BODY_BYTES = 256 * 1024
+# How long the pieces of an answer gather before they are read. Members see it grow in steps of a second, and
+# to wake up for each piece of hundreds of answers is what costs most.
+GATHER_SECONDS = 0.1
 USER_AGENT = "Colloquy (self-hosted Discord bot)"
 
 Auth = Literal["bearer", "key", "basic"]  # how a key is sent: as it is, as fal wants it, or as name:password
@@ -89,10 +92,13 @@ class Transport:
         async with self._open(method, url, None, key, auth=auth) as response:
             return await _read_reply(response, cap)
 
-    async def events(self, url: str, body: Mapping[str, Any], key: Key) -> AsyncGenerator[str | Rest]:
+    async def events(
+        self, url: str, body: Mapping[str, Any], key: Key, may_wait: Callable[[], bool] = lambda: False
+    ) -> AsyncGenerator[str | Rest]:
         """POST JSON and yield the data of each server-sent event; first a Rest, if the headers hold one.
 
-        A server that does not stream and sends its whole answer as JSON is one event.
+        A server that does not stream and sends its whole answer as JSON is one event. While `may_wait()`,
+        events are left to gather for a moment.
         """
         async with self._open("POST", url, body, key, accept="text/event-stream") as response:
             if (seconds := read_rest(response.headers)) is not None:
@@ -110,6 +116,8 @@ class Transport:
                     raise broken_reply("the vendor's stream does not end")
                 for event in decoder.feed(chunk):
                     yield event
+                if may_wait():
+                    await _let_gather(response)
             for event in decoder.finish():
                 yield event
 
@@ -183,6 +191,18 @@ def _credential(secret: str, auth: Auth) -> str:
 
 async def _read_reply(response: aiohttp.ClientResponse, cap: int) -> Reply:
     return Reply(await _read(response, cap), response.content_type, read_rest(response.headers))
+
+
+async def _let_gather(response: aiohttp.ClientResponse) -> None:
+    """Leave what comes to the operating system for a moment."""
+    transport = response.connection.transport if response.connection is not None else None
+    if transport is None:  # everything has come
+        return
+    transport.pause_reading()
+    try:
+        await asyncio.sleep(GATHER_SECONDS)
+    finally:
+        transport.resume_reading()
 
 
 async def _read(response: aiohttp.ClientResponse, cap: int, *, cut: bool = False) -> bytes:

@@ -269,8 +269,9 @@ async def test_an_answer_that_breaks_off_can_be_tried_again_after_a_restart(
     assert button["label"] == "Try again"
     async with living_bot(fake, database_url, vendor.url) as bot:
         second = await fake.component(first.original, button["custom_id"])
-        await second.until(lambda it: answered(it, "The whole tale."))
+        await until_done(bot, second)
 
+    assert answered(second, "The whole tale.")
     asked = [message["content"].removeprefix("Ada: ") for message in vendor.requests[1].body["messages"]]
     assert asked[-1] == "Tell me a tale."
     async with open_database(database_url) as database:
