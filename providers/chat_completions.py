@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -58,18 +58,21 @@ class ChatCompletions:
         try:
             if self._entry.stream:
                 streamed = self._transport.events(self._url, body, key, lambda: reading.is_under_way)
-                async with aclosing(streamed) as events:
-                    event = await anext(events, None)
-                    while event is not None and event != "[DONE]":
-                        if isinstance(event, Rest):
+                async with aclosing(streamed) as groups:
+                    while not reading.is_done:
+                        group = await (self._soon(groups) if reading.is_over else anext(groups, None))
+                        if isinstance(group, Rest):
+                            yield group
+                            continue
+                        if group is None:
+                            break
+                        taken, failure = reading.take_events(group, key)
+                        for event in taken:
+                            counted = event if isinstance(event, Usage) else counted
                             yield event
-                        elif (text := reading.take_event(event, key)) != "":
-                            yield Delta(text)
-                        if (usage := reading.usage) is not counted and usage is not None:
-                            counted = usage
-                            yield usage
-                        event = await (self._soon(events) if reading.is_over else anext(events, None))
-                if event is None and not reading.is_whole and reading.finish_reason is None:
+                        if failure is not None:
+                            raise failure
+                if not reading.is_done and not reading.is_whole and reading.finish_reason is None:
                     raise broken_reply("the vendor's stream broke off")
             else:
                 reply = await self._transport.post(self._url, body, key, accept="application/json")
@@ -92,12 +95,12 @@ class ChatCompletions:
             yield Delta(text)
         yield reading.completion(request, self.model)
 
-    async def _soon(self, events: AsyncGenerator[str | Rest]) -> str | Rest | None:
-        """The next event after the answer's end; None when there is none, or none in time."""
+    async def _soon(self, groups: AsyncGenerator[list[str] | Rest]) -> list[str] | Rest | None:
+        """The next events after the answer's end; None when there are none, or none in time."""
         try:
             # Before the router's limit for silence, which would take the answer for one that broke off.
             async with asyncio.timeout(min(GRACE_SECONDS, self._entry.idle_seconds / 2)):
-                return await anext(events, None)
+                return await anext(groups, None)
         except TimeoutError:
             return None
 
@@ -138,14 +141,43 @@ class Reading:
         self.finish_reason: FinishReason | None = None
         self.is_whole = False  # it came as one frame
         self.is_over = False  # nothing but usage can follow
+        self.is_done = False  # nothing follows
         self._has_begun = False  # a frame has come that was not the last
         self.has_message = False
         self._thinking = ThinkingFilter()
         self._parts: list[str] = []
         self._broken = 0
 
-    def take_event(self, event: str, key: Key) -> str:
-        """Take the next event of a stream, as `take` does its frame. Raises ProviderError."""
+    def take_events(
+        self, events: Sequence[str], key: Key
+    ) -> tuple[list[Delta | Usage], ProviderError | None]:
+        """Take events that came together: their text as one piece, and the error they end in, if any.
+
+        The last figures among them stand between the text that they count and the text that came later.
+        """
+        counted, later = "", ""
+        figures = self.usage
+        failure: ProviderError | None = None
+        for event in events:
+            if event == "[DONE]":
+                self.is_done = True
+                break
+            known = self.usage
+            try:
+                later += self._take_event(event, key)
+            except ProviderError as error:
+                failure = error
+            if self.usage is not known:
+                counted, later = counted + later, ""
+            if failure is not None:
+                break
+        taken: list[Delta | Usage] = [Delta(counted)] if counted else []
+        if self.usage is not None and self.usage is not figures:
+            taken.append(self.usage)
+        return [*taken, Delta(later)] if later else taken, failure
+
+    def _take_event(self, event: str, key: Key) -> str:
+        """Take one event, as `take` does its frame. Raises ProviderError."""
         try:
             frame = read_object(event, "an event", key)
         except Unavailable as error:

@@ -94,17 +94,17 @@ class Transport:
 
     async def events(
         self, url: str, body: Mapping[str, Any], key: Key, may_wait: Callable[[], bool] = lambda: False
-    ) -> AsyncGenerator[str | Rest]:
-        """POST JSON and yield the data of each server-sent event; first a Rest, if the headers hold one.
+    ) -> AsyncGenerator[list[str] | Rest]:
+        """POST JSON and yield the data of server-sent events, those that came together in one list.
 
-        A server that does not stream and sends its whole answer as JSON is one event. While `may_wait()`,
-        events are left to gather for a moment.
+        First comes a Rest, if the headers hold one. A server that does not stream and sends its whole answer
+        as JSON is one event. While `may_wait()`, events are left to gather for a moment.
         """
         async with self._open("POST", url, body, key, accept="text/event-stream") as response:
             if (seconds := read_rest(response.headers)) is not None:
                 yield Rest(seconds)
             if response.content_type == "application/json":
-                yield (await _read(response, TEXT_BODY_BYTES)).decode("utf-8", "replace")
+                yield [(await _read(response, TEXT_BODY_BYTES)).decode("utf-8", "replace")]
                 return
             if response.content_type not in ("text/event-stream", "application/octet-stream", "text/plain"):
                 raise broken_reply(f"the vendor answered with {response.content_type} and not with a stream")
@@ -114,12 +114,12 @@ class Transport:
                 received += len(chunk)
                 if received > STREAM_BYTES:
                     raise broken_reply("the vendor's stream does not end")
-                for event in decoder.feed(chunk):
-                    yield event
+                if events := decoder.feed(chunk):
+                    yield events
                 if may_wait():
                     await _let_gather(response)
-            for event in decoder.finish():
-                yield event
+            if events := decoder.finish():
+                yield events
 
     @asynccontextmanager
     async def _open(

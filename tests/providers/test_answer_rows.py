@@ -189,10 +189,10 @@ def openrouter() -> Reply:
 async def test_every_servers_stream_is_the_same_answer(
     vendor: FakeVendor, transport: Transport, reply: Reply
 ) -> None:
-    """Each server's way to stream, extra fields and all, gives the same pieces and the server's figures."""
+    """Each server's way to stream, extra fields and all, gives the same text and the server's figures."""
     vendor.reply(reply)
 
     pieces, completion = await collect(ask(vendor, transport, True).stream(QUESTION, KEY))
 
-    assert pieces == ["Ye", "s."]
+    assert "".join(pieces) == "Yes."
     assert completion == Completion("Yes.", Usage(12, 3), "stop", "fake-model")

@@ -81,7 +81,7 @@ async def test_a_stream_is_its_pieces_and_the_vendors_figures(
 
     pieces, completion = await collect(chat.stream(QUESTION, KEY))
 
-    assert pieces == ["Hello", ", ", "world."]
+    assert "".join(pieces) == "Hello, world."
     assert completion == Completion("Hello, world.", Usage(12, 3), "stop", "fake-model")
 
 

@@ -178,12 +178,12 @@ async def test_an_answer_that_breaks_off_costs_what_the_vendor_had_counted(
 
 
 async def test_figures_from_before_the_text_do_not_count_it(vendor: FakeVendor, transport: Transport) -> None:
-    """Usage that came early says nothing of the text that followed: that answer is estimated."""
+    """Usage that came early tells the prompt, but nothing of the text that followed: that is estimated."""
     vendor.reply(broken(events(chunk("Ye", usage=usage(12, 1)), chunk("s."), done=False)))
 
     _, completion = await collect(router(vendor, transport).stream(QUESTION, RecordedLedger()))
 
-    assert completion == Completion("Yes.", GUESS, "interrupted", "fake-model")
+    assert completion == Completion("Yes.", Usage(12, 1, estimated=True), "interrupted", "fake-model")
 
 
 @pytest.mark.parametrize(
