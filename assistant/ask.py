@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from assistant.booking import BOOKS_CLOSED, Booking, LimitReached
+from assistant.booking import BOOKS_CLOSED, Booking
+from assistant.limits import LimitReached
 from assistant.values import Answer, Limits, Question, Refusal
 from db.engine import Database, DatabaseError
 from db.history import Turn, read_turns
@@ -18,6 +19,7 @@ from providers.base import (
     Delta,
     Message,
     ProviderError,
+    Usage,
     estimate_prompt,
     estimate_tokens,
 )
@@ -58,8 +60,9 @@ async def ask(
             yield Refusal(BOOKS_CLOSED)
             return
     messages = build_messages(conversation, turns, question.prompt)
-    most = estimate_prompt(messages) + router.max_tokens
-    booking = Booking(database, origin, "ask", tokens=most)
+    most = Usage(estimate_prompt(messages), router.max_tokens)
+    tokens, micros = most.prompt_tokens + most.completion_tokens, router.dearest(most)
+    booking = Booking(database, origin, "ask", tokens=tokens, micros=micros)
     parts: list[str] = []
     end: Answer | Refusal | None = None
     try:
@@ -68,6 +71,7 @@ async def ask(
         async with aclosing(router.stream(ChatRequest(messages), booking)) as events:
             async for event in events:
                 if isinstance(event, Delta):
+                    booking.text_came()
                     parts.append(event.text)
                     yield event
                 else:

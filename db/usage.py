@@ -1,88 +1,85 @@
-"""Reports over the roll-up."""
+"""Reports over the roll-up. Periods run from `since` to before `until`, multiples of 900 s since 1970.
+
+Whole days (UTC) are read from the daily sums. What a period has at its ends beyond them, as it does in
+every zone but UTC, is read from the quarters of an hour, and is less than two days long.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.ledger import attempts, hourly
+from db.ledger import attempts
+from db.rollup import DAY, SUMS, WHOLE_BOT, Totals, slots, summed
 
-Grouping = Literal["member", "model"]
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over a period. `failures` are requests that vendors refused; they cost nothing."""
-
-    requests: int = 0
-    failures: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    estimated_tokens: int = 0
-    pictures: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """Prompt and completion tokens together."""
-        return self.prompt_tokens + self.completion_tokens
+Grouping = Literal["member", "channel", "command", "model", "provider", "day", "server", "key"]
 
 
 @dataclass(frozen=True, slots=True)
-class UsageRow:
-    """One line of a report: a member's id or a model's name, and its sums."""
+class View:
+    """What a report is about: a server, a member in it (`user_id`), or the whole bot (no `guild_id`)."""
 
-    member_id: int
-    model: str
+    guild_id: int | None
+    user_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a report: an id or a name, and its sums. Of a day: when it begins."""
+
+    key: int | str
     totals: Totals
 
 
-_SUMS = [
-    func.coalesce(func.sum(hourly.c[name]), 0)
-    for name in (
-        "requests",
-        "failures",
-        "prompt_tokens",
-        "completion_tokens",
-        "estimated_tokens",
-        "pictures",
-    )
-]
+async def read_totals(connection: AsyncConnection, view: View, since: int, until: int) -> Totals:
+    """The sums of a whole period."""
+    found = _gathered(_sources(view, None, since, until))
+    row = (await connection.execute(select(*_summed_up(found)))).one()
+    return Totals(*map(int, row))
 
 
-async def read_totals(
-    connection: AsyncConnection, since: int, *, guild_id: int | None = None, user_id: int | None = None
-) -> Totals:
-    """Sums since that hour, of one server, of one member, or of one member in one server."""
-    statement = _filtered(select(*_SUMS), since, guild_id, user_id)
-    return Totals(*map(int, (await connection.execute(statement)).one()))
-
-
-async def read_rows(
-    connection: AsyncConnection,
-    since: int,
-    by: Grouping,
-    *,
-    guild_id: int | None = None,
-    user_id: int | None = None,
-    limit: int = 10,
-) -> list[UsageRow]:
-    """The lines with the most tokens and pictures since that hour, most first."""
-    column: ColumnElement[int | str] = hourly.c.user_id if by == "member" else hourly.c.model
-    weight = func.sum(hourly.c.prompt_tokens + hourly.c.completion_tokens)
+async def read_lines(
+    connection: AsyncConnection, view: View, by: Grouping, since: int, until: int, limit: int | None = None
+) -> tuple[list[Line], int]:
+    """The lines of a report, those with the most tokens and pictures first, and how many there are."""
+    found = _gathered(_sources(view, by, since, until))
+    tokens = func.sum(found.c.prompt_tokens + found.c.completion_tokens)
     statement = (
-        _filtered(select(column, *_SUMS), since, guild_id, user_id)
-        .group_by(column)
-        .order_by(weight.desc(), func.sum(hourly.c.pictures).desc(), column)
+        select(found.c.line, func.count().over(), *_summed_up(found))
+        .group_by(found.c.line)
+        .order_by(tokens.desc(), func.sum(found.c.pictures).desc(), found.c.line)
         .limit(limit)
     )
-    rows = []
-    for name, *sums in await connection.execute(statement):
-        totals = Totals(*map(int, sums))
-        rows.append(UsageRow(int(name), "", totals) if by == "member" else UsageRow(0, str(name), totals))
-    return rows
+    rows = (await connection.execute(statement)).all()
+    return [Line(key, Totals(*map(int, sums))) for key, _, *sums in rows], rows[0][1] if rows else 0
+
+
+async def read_days(connection: AsyncConnection, view: View, starts: Sequence[int], until: int) -> list[Line]:
+    """The sums of each day, by its beginning; the last one lasts until `until`."""
+    totals = dict.fromkeys(starts, Totals())
+    table, time, conditions = _by_time(view, starts)
+    ends = [*starts[1:], until]
+    first = 0
+    while first < len(starts):
+        # A run of days of 24 hours is read at once; a day on which the clocks change, by itself.
+        last = first
+        whole = ends[first] - starts[first] == DAY
+        while whole and last + 1 < len(starts) and ends[last + 1] - starts[last + 1] == DAY:
+            last += 1
+        begin = literal(starts[first])
+        day = time - (time - begin) % DAY if whole else begin
+        sums = (func.sum(table.c[name]) for name in SUMS)
+        statement = select(day.label("day"), *sums).where(
+            *conditions, time >= starts[first], time < ends[last]
+        )
+        for start, *figures in await connection.execute(statement.group_by("day")):
+            totals[start] = Totals(*map(int, figures))
+        first = last + 1
+    return [Line(start, totals[start]) for start in starts]
 
 
 async def count_by_key(connection: AsyncConnection, since: int) -> dict[tuple[str, str], tuple[int, int]]:
@@ -96,10 +93,74 @@ async def count_by_key(connection: AsyncConnection, since: int) -> dict[tuple[st
     return {(provider, variable): (int(good), int(bad)) for provider, variable, good, bad in rows}
 
 
-def _filtered(statement: Select[Any], since: int, guild_id: int | None, user_id: int | None) -> Select[Any]:
-    statement = statement.where(hourly.c.hour >= since)
-    if guild_id is not None:
-        statement = statement.where(hourly.c.guild_id == guild_id)
-    if user_id is not None:
-        statement = statement.where(hourly.c.user_id == user_id)
-    return statement
+def _summed_up(found: FromClause) -> list[ColumnElement[int]]:
+    return [func.coalesce(func.sum(found.c[name]), 0) for name in SUMS]
+
+
+def _gathered(sources: list[Select[Any]]) -> FromClause:
+    return (union_all(*sources) if len(sources) > 1 else sources[0]).subquery()
+
+
+def _sources(view: View, by: Grouping | None, since: int, until: int) -> list[Select[Any]]:
+    """One SELECT for each table and stretch of time that a period is read from."""
+    if view.user_id is not None:
+        place = slots.c.user_id == view.user_id
+        if view.guild_id is not None:
+            place = place & (slots.c.guild_id == view.guild_id)
+        return [_source(slots, slots.c.slot, place, _column(slots, by), since, until)]
+    if view.guild_id is None:  # its days are UTC's
+        place = (summed.c.guild_id == WHOLE_BOT) & (summed.c.kind == ("server" if by == "server" else "bot"))
+        return [_source(summed, summed.c.time, place, _column(summed, by), since, until)]
+    place = summed.c.guild_id == view.guild_id
+    detailed = by in ("member", "channel")
+    first_day, last_day = since + -since % DAY, until - until % DAY
+    found = []
+    if first_day < last_day:
+        kind = place & (summed.c.kind == (by if detailed else "day"))
+        found.append(_source(summed, summed.c.time, kind, _column(summed, by), first_day, last_day))
+        ends = [(since, first_day), (last_day, until)]
+    else:
+        ends = [(since, until)]
+    for begin, end in ends:
+        if begin < end and detailed:
+            here = slots.c.guild_id == view.guild_id
+            found.append(_source(slots, slots.c.slot, here, _column(slots, by), begin, end))
+        elif begin < end:
+            kind = place & (summed.c.kind == "slot")
+            found.append(_source(summed, summed.c.time, kind, _column(summed, by), begin, end))
+    return found or [_source(summed, summed.c.time, place, _column(summed, by), since, until)]
+
+
+def _source(
+    table: Table,
+    time: ColumnElement[int],
+    place: ColumnElement[bool],
+    line: ColumnElement[Any],
+    since: int,
+    until: int,
+) -> Select[Any]:
+    sums = (table.c[name] for name in SUMS)
+    return select(line.label("line"), *sums).where(place, time >= since, time < until)
+
+
+def _column(table: Table, by: Grouping | None) -> ColumnElement[Any]:
+    if by is None:
+        return literal(0)
+    names = {"member": "user_id", "channel": "channel_id", "server": "guild_id", "key": "key_variable"}
+    name = names.get(by, by)
+    return table.c.subject_id if table is summed and name.endswith("_id") else table.c[name]
+
+
+def _by_time(
+    view: View, starts: Sequence[int]
+) -> tuple[Table, ColumnElement[int], list[ColumnElement[bool]]]:
+    if view.user_id is not None:
+        conditions = [slots.c.user_id == view.user_id]
+        if view.guild_id is not None:
+            conditions.append(slots.c.guild_id == view.guild_id)
+        return slots, slots.c.slot, conditions
+    kind = "slot" if any(start % DAY for start in starts) else "day"
+    if view.guild_id is None:
+        kind = "bot"
+    guild_id = WHOLE_BOT if view.guild_id is None else view.guild_id
+    return summed, summed.c.time, [summed.c.guild_id == guild_id, summed.c.kind == kind]

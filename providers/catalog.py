@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from providers.prices import FREE, Price
+
 ChatWire = Literal["chat-completions", "local"]
 ImageWire = Literal["hf-inference", "openai-images", "sketch"]
 Wire = Literal[ChatWire, ImageWire]
@@ -42,6 +44,7 @@ class Entry(BaseModel):
     keys: tuple[str, ...] = ()  # settings that hold its keys; none: it is called without
     accounts: dict[str, str] = {}  # for keys (NAME2) that share an account: that account's label
     models: dict[str, OfferedModel] = {}  # models that may be asked for by name, or that are retired
+    prices: dict[str, Price] = {}  # by model
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
     advice: str = ""  # what to use in its place
 
@@ -90,6 +93,11 @@ class Entry(BaseModel):
         """The provider and its model, for people."""
         return f"{self.title or self.name} ({self.model})"
 
+    @property
+    def price(self) -> Price | None:
+        """The price of its model; None: it is not known. What needs no key costs nothing."""
+        return self.prices.get(self.model) or (None if self.keys else FREE)
+
     def current_model(self, today: date) -> str:
         """The model to ask: the one that is set or, once that is retired, the successor that is named."""
         model = self.model
@@ -135,7 +143,10 @@ def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> di
     """
     tables: dict[str, dict[str, Any]] = tomllib.loads(CATALOG.read_text(encoding="utf-8"))
     for name, table in (overrides or {}).items():
-        tables[name] = tables.get(name, {}) | dict(table)
+        ours = tables.get(name, {})
+        tables[name] = ours | dict(table)
+        if isinstance(prices := table.get("prices"), Mapping):  # one model's price leaves the others' alone
+            tables[name]["prices"] = ours.get("prices", {}) | dict(prices)
     entries: dict[str, Entry] = {}
     problems: list[str] = []
     for name, table in tables.items():

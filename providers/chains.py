@@ -139,4 +139,5 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
         entry.max_tokens,
         entry.max_concurrency,
         entry.requests_per_minute,
+        entry.price,
     )

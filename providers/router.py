@@ -28,7 +28,8 @@ from providers.base import (
 )
 from providers.deadline import Deadline
 from providers.pool import Health, Status
-from providers.route import Budget, Ledger, P, Route, State
+from providers.prices import dearest
+from providers.route import Budget, Ledger, NotAffordable, P, Route, State
 from providers.walk import NotSent, Walk
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,10 @@ class Router(Generic[P]):
                     health = Health(Status.RESTING, breaker.open_until, "transient")
                 yield route, key, health
 
+    def dearest(self, usage: Usage) -> int:
+        """What that use costs at most, whoever answers, in millionths of a dollar; the unpriced left out."""
+        return dearest((route.price for route in self.routes), usage)
+
     def next_route(self) -> Route[P] | None:
         """The provider that would be asked now; None: nobody."""
         ready = (route for route, _, health in self.healths() if health.status is Status.READY)
@@ -88,6 +93,10 @@ class ChatRouter(Router[ChatProvider]):
         """The most tokens that any answer may have."""
         return max((route.max_tokens for route in self.routes), default=0)
 
+    def dearest(self, usage: Usage) -> int:
+        """The same, over all models that may be asked for by name as well."""
+        return dearest((route.price for route in (*self.routes, *self.others)), usage)
+
     def _offering(self, model: str) -> tuple[Route[ChatProvider], ...]:
         """The routes of a model, named as `model` or `provider/model`. Raises NoSuchModel."""
         every = (*self.routes, *self.others)
@@ -111,7 +120,11 @@ class ChatRouter(Router[ChatProvider]):
             prompt_tokens = estimate_prompt(request.messages)
             async with walk.next_target() as (route, lease):
                 reserved = Usage(prompt_tokens, request.max_tokens or route.max_tokens, estimated=True)
-                await ledger.begin(route.target(lease.key), reserved)
+                try:
+                    await ledger.begin(walk.target(route, lease), reserved)
+                except NotAffordable as refusal:
+                    walk.leave_out(route, refusal)
+                    continue
                 if walk.too_late(route, lease):
                     await ledger.fail(NotSent(), None)
                     continue
@@ -162,10 +175,14 @@ class ImageRouter(Router[ImageProvider]):
         """Make one picture; the open attempt is then the caller's to end. Raises ProviderError."""
         seconds = max((route.total_seconds for route in self.routes), default=0)
         walk = Walk(self.routes, self.state, self.budget, "pictures", seconds)
-        one_picture = Usage(pictures=1, estimated=True)
+        one_picture = Usage(pictures=1, estimated=True, pixels=request.width * request.height)
         while True:
             async with walk.next_target() as (route, lease):
-                await ledger.begin(route.target(lease.key), one_picture)
+                try:
+                    await ledger.begin(walk.target(route, lease), one_picture)
+                except NotAffordable as refusal:
+                    walk.leave_out(route, refusal)
+                    continue
                 if walk.too_late(route, lease):
                     await ledger.fail(NotSent(), None)
                     continue

@@ -22,6 +22,7 @@ from providers.base import (
     Usage,
 )
 from providers.pictures import encode_png
+from providers.prices import FREE, Price
 from providers.route import Route, Target
 
 Step = str | float | BaseException | Completion
@@ -95,12 +96,16 @@ def small_png(width: int = 8, height: int = 8) -> bytes:
     return encode_png(Image.new("RGB", (width, height), "teal"))
 
 
-def chat_route(provider: ChatProvider, *keys: Key, **times: float) -> Route[ChatProvider]:
-    return Route(provider, provider.name, keys or (NO_KEY,), **times)  # type: ignore[arg-type]  # floats
+def chat_route(
+    provider: ChatProvider, *keys: Key, price: Price | None = FREE, **times: float
+) -> Route[ChatProvider]:
+    return Route(provider, provider.name, keys or (NO_KEY,), price=price, **times)  # type: ignore[arg-type]  # floats
 
 
-def image_route(provider: ImageProvider, *keys: Key, **times: float) -> Route[ImageProvider]:
-    return Route(provider, provider.name, keys or (NO_KEY,), **times)  # type: ignore[arg-type]  # floats
+def image_route(
+    provider: ImageProvider, *keys: Key, price: Price | None = FREE, **times: float
+) -> Route[ImageProvider]:
+    return Route(provider, provider.name, keys or (NO_KEY,), price=price, **times)  # type: ignore[arg-type]  # floats
 
 
 class RecordedLedger:

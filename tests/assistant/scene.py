@@ -63,7 +63,7 @@ class Scene:
     painters: Sequence[ScriptedImages] = ()
     limits: Limits = field(default_factory=Limits)
     history_tokens: int = 3000
-    route: Mapping[str, float] = field(default_factory=dict)
+    route: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.assistant = Assistant(

@@ -11,7 +11,7 @@ from assistant import RESTARTING
 from assistant.values import Refusal
 from db.engine import Database, open_database
 from db.history import Turn
-from db.usage import Totals
+from db.rollup import Totals
 from providers.base import RateLimited
 from tests.assistant.scene import GatedChat, GatedImages, Scene
 from tests.fakes import ScriptedChat, ScriptedImages, Step, answer
