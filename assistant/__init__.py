@@ -1,4 +1,4 @@
-"""The work behind the commands, without Discord: ask, imagine, forget, usage."""
+"""The work behind the commands, without Discord: ask, imagine, forget, usage, budgets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 
 from assistant.ask import Conversation, ask
+from assistant.budgets import Budgets
+from assistant.deliveries import Deliveries
 from assistant.imagine import imagine
 from assistant.memory import KeyMemory
 from assistant.status import StatusReport, report_status
-from assistant.usage import report_usage
+from assistant.usage import Reports, report_usage
 from assistant.values import (
     Answer,
     Delta,
@@ -48,6 +50,9 @@ class Assistant:
         self._image_router = image_router
         self._conversation = conversation
         self._limits = limits
+        self.reports = Reports(database)
+        self.budgets = Budgets(database, limits)
+        self.deliveries = Deliveries(database)
         self._running: set[asyncio.Task[object]] = set()
         self._stopping = False
 
@@ -98,6 +103,7 @@ class Assistant:
         if running:
             await asyncio.wait(running, timeout=15)
         try:
+            await self.deliveries.close()
             await self._database.write_owed()
         except DatabaseError as error:
             log.error("not booked, and left to the next start: %s", error.__cause__ or error)

@@ -102,7 +102,7 @@ def refusal(limit: Limit, left: int) -> str:
     if left == 0:
         rest = "none is left" if limit.unit == "pictures" else "nothing is left"
     else:
-        rest = f"{in_unit(left, limit.unit)} left, too little for this"
+        rest = f"what is left ({in_unit(left, limit.unit)}) is too little for this"
     who = "The bot's host" if limit.by_host else "Anyone who may manage this server"
     return (
         f"{when} limit {whose} is {in_unit(limit.amount, limit.unit)}, and {rest}. "

@@ -9,10 +9,21 @@ from datetime import date, tzinfo
 from functools import partial
 from itertools import pairwise
 
-from assistant.periods import Days, bounds, find_zone, named_days, start_of, today
+from assistant.periods import (
+    BadPeriod,
+    Days,
+    NamedPeriod,
+    bounds,
+    days_between,
+    find_zone,
+    named_days,
+    start_of,
+    today,
+    zone_names,
+)
 from assistant.values import PERIODS, Period, UsageReport
 from db.engine import Connection, Database
-from db.guild_settings import UTC_NAME, read_time_zone
+from db.guild_settings import UTC_NAME, read_time_zone, write_time_zone
 from db.rollup import SLOT, Totals
 from db.usage import Grouping, Line, View, read_days, read_lines, read_totals
 
@@ -159,3 +170,30 @@ async def report_usage(
         return UsageReport(totals, period, by_member, by_model)
 
     return await database.run(read)
+
+
+class Reports:
+    """What `/usage`, `/mine usage` and `/host usage` show. Who may see it is for the caller to check."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def days(self, view: View, period: NamedPeriod | tuple[str, str]) -> Days:
+        """The days of a named period, or from one date to another, in the view's zone. Raises BadPeriod."""
+        day = today(find_zone(await time_zone_of(self._database, view)), time.time())
+        return named_days(period, day) if isinstance(period, str) else days_between(*period, day)
+
+    async def report(self, view: View, days: Days, by: Grouping, top: int | None = TOP) -> Report:
+        """A report in the view's time zone; `top` None: with every line, as for a file."""
+        zone_name = await time_zone_of(self._database, view)
+        return await report(self._database, view, days, by, zone_name, time.time(), top)
+
+    async def time_zone(self, guild_id: int) -> str:
+        """The name of a server's time zone."""
+        return await time_zone_of(self._database, View(guild_id))
+
+    async def set_time_zone(self, guild_id: int, name: str) -> None:
+        """Set whose days a server's reports and budgets have, those of the past too. Raises BadPeriod."""
+        if name not in zone_names():
+            raise BadPeriod("There is no such time zone. They are named as Europe/Berlin or Asia/Kolkata.")
+        await self._database.run(lambda connection: write_time_zone(connection, guild_id, name))

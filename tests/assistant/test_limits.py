@@ -50,7 +50,7 @@ async def test_members_have_limits_of_their_own(database: Database) -> None:
     [refusal] = await scene.ask(2, "Hi", private=True, user_id=30)
     _, midnight = budget_bounds("day", UTC, time.time())
     assert refusal == Refusal(
-        "Today's limit for you is 200 tokens, and 50 tokens left, too little for this. "
+        "Today's limit for you is 200 tokens, and what is left (50 tokens) is too little for this. "
         f"It opens again <t:{midnight}:R>. The bot's host can raise it."
     )
     assert isinstance((await scene.ask(3, "Hi", private=True, user_id=31))[-1], Answer)
