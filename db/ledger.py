@@ -216,7 +216,11 @@ async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, st
     last = select(func.max(attempts.c.id)).where(attempts.c.interaction_id == bindparam("interaction"))
     await connection.execute(
         update(attempts)
-        .where(attempts.c.id == last.scalar_subquery(), attempts.c.state.in_(("settled", "estimated")))
+        .where(
+            attempts.c.id == last.scalar_subquery(),
+            attempts.c.state != "unbilled",
+            attempts.c.state != "sent",
+        )
         .values(delivered=bindparam("how")),
         [{"interaction": interaction_id, "how": how} for interaction_id, how in delivered.items()],
     )

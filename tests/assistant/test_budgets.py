@@ -240,9 +240,7 @@ async def test_notices_come_once_each_also_after_a_restart(database_url: str) ->
     percents = []
     for number, tokens in enumerate((300, 100, 150, 50, 250, 100, 50)):
         async with open_database(database_url) as database:
-            scene = scene_of(
-                database, ScriptedChat(completion(tokens)), limits=Limits(listeners=[told.append])
-            )
+            scene = scene_of(database, ScriptedChat(completion(tokens)), limits=limits)
             if number == 0:
                 await scene.assistant.budgets.set(budget("server", 1000, warn_channel_id=77))
             told.clear()
