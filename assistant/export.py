@@ -30,7 +30,7 @@ def as_csv(report: Report, names: Mapping[int | str, str]) -> bytes:
     for line in report.lines:
         key = _key(report, line)
         cells = [f"'{key}", safe_cell(names.get(line.key, ""))] if report.by in IDS else [safe_cell(key)]
-        writer.writerow([*cells, *line.totals.figures()])
+        writer.writerow([*cells, *line.totals])
     return file.getvalue().encode("utf-8-sig", "replace")
 
 
@@ -39,14 +39,14 @@ def as_json(report: Report, names: Mapping[int | str, str]) -> bytes:
 
     def line(of: Line) -> dict[str, object]:
         name = {"name": names.get(of.key, "")} if report.by in IDS else {}
-        return {report.by: _key(report, of), **name, **_sums(of.totals.figures())}
+        return {report.by: _key(report, of), **name, **of.totals._asdict()}
 
     content = {
         "from": report.days.first.isoformat(),
         "to": report.days.last.isoformat(),
         "time_zone": report.time_zone,
-        "totals": _sums(report.totals.figures()),
-        "days": [{"day": day.isoformat(), **_sums(totals.figures())} for day, totals in report.daily],
+        "totals": report.totals._asdict(),
+        "days": [{"day": day.isoformat(), **totals._asdict()} for day, totals in report.daily],
         "lines": [line(of) for of in report.lines],
     }
     return json.dumps(content, indent=1).encode("ascii")
@@ -56,10 +56,6 @@ def safe_cell(text: str) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe goes before what may be one."""
     begins = text.lstrip(" \u00a0\ufeff")[:1] or text[:1]
     return f"'{text}" if begins and begins in FORMULA_SIGNS else text
-
-
-def _sums(figures: tuple[int, ...]) -> dict[str, int]:
-    return dict(zip(SUMS, figures, strict=True))
 
 
 def _key(report: Report, line: Line) -> str:

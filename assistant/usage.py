@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from functools import partial
 from itertools import pairwise
+from operator import add
 
 from assistant.periods import (
     BadPeriod,
@@ -124,9 +125,8 @@ async def _lines(
         since, until = bounds(part, zone)
         lines, _ = await database.run(partial(read_lines, view=view, by=by, since=since, until=until))
         for line in lines:
-            figures = line.totals.figures()
             known = sums.get(line.key)
-            sums[line.key] = [a + b for a, b in zip(known, figures, strict=True)] if known else list(figures)
+            sums[line.key] = list(map(add, known, line.totals) if known else line.totals)
     merged = [Line(key, Totals(*figures)) for key, figures in sums.items()]
     merged.sort(key=lambda line: (-line.totals.tokens, -line.totals.pictures, line.key))
     return merged[:top], len(merged)
@@ -146,10 +146,10 @@ def _next_slot(moment: float) -> int:
 
 def _less(totals: Totals, lines: Iterable[Totals]) -> Totals:
     """What is left of the totals. Never below nothing: something may be booked between two reads."""
-    left = list(totals.figures())
+    used = [0] * len(totals)
     for line in lines:
-        left = [a - b for a, b in zip(left, line.figures(), strict=True)]
-    return Totals(*(max(0, figure) for figure in left))
+        used = list(map(add, used, line))
+    return Totals(*(max(0, total - part) for total, part in zip(totals, used, strict=True)))
 
 
 async def report_usage(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,12 +17,12 @@ role_usage: Table = RoleUsage.__table__  # type: ignore[assignment]  # declared 
 
 SLOT = 900
 DAY = 86400
+BLOCK = 8 * DAY
 # The guild_id of rows that are about the whole bot.
 WHOLE_BOT = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """Sums over ended attempts. `failures` are requests that vendors refused; they cost nothing."""
 
     requests: int = 0
@@ -53,17 +52,13 @@ class Totals:
         """The share of requests that the cost leaves out, since their models have no price; 0 to 1."""
         return self.unpriced / self.requests if self.requests else 0.0
 
-    def figures(self) -> tuple[int, ...]:
-        """All sums, in the order of SUMS."""
-        return tuple(getattr(self, name) for name in SUMS)
 
-
-SUMS = tuple(Totals.__dataclass_fields__)
+SUMS = Totals._fields
 
 
 async def add_to_rollup(connection: AsyncConnection, place: Mapping[str, Any], ended: Totals) -> None:
     """Add one ended attempt. `place` has its sent_at, guild_id, channel_id and so on, key included."""
-    figures = {name: getattr(ended, name) for name in SUMS}
+    figures = ended._asdict()
     sent_at, guild_id = place["sent_at"], place["guild_id"]
     slot, day = sent_at - sent_at % SLOT, sent_at - sent_at % DAY
     what = {name: place[name] for name in ("command", "provider", "model")}
@@ -87,6 +82,7 @@ async def add_to_rollup(connection: AsyncConnection, place: Mapping[str, Any], e
             {**here, "kind": "slot", "time": slot, **what},
             {**here, "kind": "day", **what},
             {**here, "kind": "member", "subject_id": place["user_id"]},
+            {**here, "kind": "member8", "subject_id": place["user_id"], "time": sent_at - sent_at % BLOCK},
             {**here, "kind": "channel", "subject_id": place["channel_id"]},
             {**everywhere, "kind": "server", "subject_id": guild_id},
             {**everywhere, "kind": "bot", **what, "key_variable": place["key_variable"]},

@@ -171,6 +171,7 @@ class SummedUsage(Sums, Base):
 
     - slot, day: a server's command, provider and model in a quarter of an hour, and in a day (UTC)
     - member, channel: a server's member or channel (`subject_id`) in a day (UTC)
+    - member8: a server's member in eight of these days, counted from 1970
     - server: a whole server (`subject_id`) in a day (UTC); its guild_id is -1
     - bot: the whole bot's command, provider, model and key in a day (UTC); its guild_id is -1
     """

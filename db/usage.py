@@ -1,20 +1,20 @@
 """Reports over the roll-up. Periods run from `since` to before `until`, multiples of 900 s since 1970.
 
-Whole days (UTC) are read from the daily sums. What a period has at its ends beyond them, as it does in
-every zone but UTC, is read from the quarters of an hour, and is less than two days long.
+Whole days (UTC) are read from the daily sums, and members' in eights of them. What a period has at its ends
+beyond them, as it does in every zone but UTC, is read from the quarters of an hour; it is less than two days.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.ledger import attempts
-from db.rollup import DAY, SUMS, WHOLE_BOT, Totals, slots, summed
+from db.rollup import BLOCK, DAY, SUMS, WHOLE_BOT, Totals, slots, summed
 
 Grouping = Literal["member", "channel", "command", "model", "provider", "day", "server", "key"]
 
@@ -27,8 +27,7 @@ class View:
     user_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a report: an id or a name, and its sums. Of a day: when it begins."""
 
     key: int | str
@@ -39,23 +38,56 @@ async def read_totals(connection: AsyncConnection, view: View, since: int, until
     """The sums of a whole period."""
     found = _gathered(_sources(view, None, since, until))
     row = (await connection.execute(select(*_summed_up(found)))).one()
-    return Totals(*map(int, row))
+    return _totals(row)
 
 
 async def read_lines(
     connection: AsyncConnection, view: View, by: Grouping, since: int, until: int, limit: int | None = None
 ) -> tuple[list[Line], int]:
     """The lines of a report, those with the most tokens and pictures first, and how many there are."""
-    found = _gathered(_sources(view, by, since, until))
+    sources = _sources(view, by, since, until)
+    if limit is None:
+        lines = await _sum_up(connection, sources)
+        return lines, len(lines)
+    # The database sorts what it groups, with all sums in tow: so first who, by three of them, then what.
+    weights = ("prompt_tokens", "completion_tokens", "pictures")
+    found = _gathered([_only(source, weights) for source in sources])
     tokens = func.sum(found.c.prompt_tokens + found.c.completion_tokens)
-    statement = (
-        select(found.c.line, func.count().over(), *_summed_up(found))
+    heaviest = (
+        select(found.c.line, func.count().over())
         .group_by(found.c.line)
         .order_by(tokens.desc(), func.sum(found.c.pictures).desc(), found.c.line)
         .limit(limit)
     )
-    rows = (await connection.execute(statement)).all()
-    return [Line(key, Totals(*map(int, sums))) for key, _, *sums in rows], rows[0][1] if rows else 0
+    top = (await connection.execute(heaviest)).all()
+    keys = [key for key, _ in top]
+    lines = await _sum_up(
+        connection, [source.where(source.selected_columns.line.in_(keys)) for source in sources]
+    )
+    return lines, top[0][1] if top else 0
+
+
+async def _sum_up(connection: AsyncConnection, sources: list[Select[Any]]) -> list[Line]:
+    found = _gathered(sources)
+    rows = await connection.execute(select(found.c.line, *_summed_up(found)).group_by(found.c.line))
+    lines = [Line(row[0], _totals(row[1:])) for row in rows]
+    lines.sort(key=_weight)
+    return lines
+
+
+def _totals(sums: Sequence[int]) -> Totals:
+    # PostgreSQL's sums of whole numbers are decimals.
+    return Totals._make(sums if type(sums[0]) is int else map(int, sums))
+
+
+def _weight(line: Line) -> tuple[int, int, int | str]:
+    totals = line.totals
+    return -totals.prompt_tokens - totals.completion_tokens, -totals.pictures, line.key
+
+
+def _only(source: Select[Any], names: Sequence[str]) -> Select[Any]:
+    columns = source.selected_columns
+    return source.with_only_columns(columns.line, *(columns[name] for name in names))
 
 
 async def read_days(connection: AsyncConnection, view: View, starts: Sequence[int], until: int) -> list[Line]:
@@ -76,8 +108,8 @@ async def read_days(connection: AsyncConnection, view: View, starts: Sequence[in
         statement = select(day.label("day"), *sums).where(
             *conditions, time >= starts[first], time < ends[last]
         )
-        for start, *figures in await connection.execute(statement.group_by("day")):
-            totals[start] = Totals(*map(int, figures))
+        for row in await connection.execute(statement.group_by("day")):
+            totals[row[0]] = _totals(row[1:])
         first = last + 1
     return [Line(start, totals[start]) for start in starts]
 
@@ -116,8 +148,16 @@ def _sources(view: View, by: Grouping | None, since: int, until: int) -> list[Se
     first_day, last_day = since + -since % DAY, until - until % DAY
     found = []
     if first_day < last_day:
-        kind = place & (summed.c.kind == (by if detailed else "day"))
-        found.append(_source(summed, summed.c.time, kind, _column(summed, by), first_day, last_day))
+        kind: str = by if by == "member" or by == "channel" else "day"
+        parts = [(kind, first_day, last_day)]
+        first_block, last_block = first_day + -first_day % BLOCK, last_day - last_day % BLOCK
+        if by == "member" and first_block < last_block:
+            blocks = ("member8", first_block, last_block)
+            parts = [(kind, first_day, first_block), blocks, (kind, last_block, last_day)]
+        for name, begin, end in parts:
+            if begin < end:
+                days = place & (summed.c.kind == name)
+                found.append(_source(summed, summed.c.time, days, _column(summed, by), begin, end))
         ends = [(since, first_day), (last_day, until)]
     else:
         ends = [(since, until)]
@@ -126,8 +166,8 @@ def _sources(view: View, by: Grouping | None, since: int, until: int) -> list[Se
             here = slots.c.guild_id == view.guild_id
             found.append(_source(slots, slots.c.slot, here, _column(slots, by), begin, end))
         elif begin < end:
-            kind = place & (summed.c.kind == "slot")
-            found.append(_source(summed, summed.c.time, kind, _column(summed, by), begin, end))
+            quarters = place & (summed.c.kind == "slot")
+            found.append(_source(summed, summed.c.time, quarters, _column(summed, by), begin, end))
     return found or [_source(summed, summed.c.time, place, _column(summed, by), since, until)]
 
 

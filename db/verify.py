@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.budgets import BUDGET_PERIODS, LEVELS, UNITS, budget_notices, budgets
 from db.history import history
 from db.ledger import attempts, requests, split_role_ids
-from db.rollup import DAY, SLOT, SUMS, WHOLE_BOT, role_usage, slots, summed
+from db.rollup import BLOCK, DAY, SLOT, SUMS, WHOLE_BOT, role_usage, slots, summed
 
 MOST_NAMED = 20  # differences that are told one by one
 FIGURES = (
@@ -24,7 +24,7 @@ FIGURES = (
     *("pictures", "pixels", "cost_micros"),
 )
 SOURCES = {"settled": ("provider",), "estimated": ("tokenizer", "cap"), "unbilled": ("",)}
-KINDS = ("slot", "day", "member", "channel", "server", "bot")
+KINDS = ("slot", "day", "member", "member8", "channel", "server", "bot")
 WHAT = ("command", "provider", "model")
 
 
@@ -189,7 +189,10 @@ def booked_sums(kind: str) -> Select[Any]:
     if kind in ("slot", "day", "bot"):
         filled |= {name: a[name] for name in WHAT}
     else:
-        filled["subject_id"] = {"member": a.user_id, "channel": a.channel_id, "server": a.guild_id}[kind]
+        subject = {"channel": a.channel_id, "server": a.guild_id}
+        filled["subject_id"] = subject.get(kind, a.user_id)
+    if kind == "member8":
+        filled["time"] = a.sent_at - a.sent_at % BLOCK
     if kind == "bot":
         filled["key_variable"] = a.key_variable
     if kind in ("server", "bot"):

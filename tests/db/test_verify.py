@@ -24,8 +24,8 @@ async def books(database: Database) -> Database:
     return database
 
 
-# The roll-up and each of its six sums have their say where something is missing or wrong.
-KINDS = ("slots", "slot", "day", "member", "channel", "server", "bot")
+# The roll-up and each of its seven sums have their say where something is missing or wrong.
+KINDS = ("slots", "slot", "day", "member", "member8", "channel", "server", "bot")
 
 
 def differ(*kinds: str) -> list[str]:

@@ -15,6 +15,7 @@ SUMS = (
 # What has been booked is rolled up anew: the hours of old do not tell where a day begins that begins at
 # half past. Nothing of it has a price; what was refused costs nothing.
 SLOT, DAY = "sent_at - sent_at % 900", "sent_at - sent_at % 86400"
+EIGHT_DAYS = "sent_at - sent_at % 691200"
 FIGURES = """
     sum(CASE WHEN state = 'unbilled' THEN 0 ELSE 1 END),
     sum(CASE WHEN state = 'unbilled' AND error_class <> 'not_sent' THEN 1 ELSE 0 END),
@@ -33,6 +34,7 @@ KINDS = (
     f"guild_id, 'slot', {SLOT}, 0, command, provider, model, ''",
     f"guild_id, 'day', {DAY}, 0, command, provider, model, ''",
     f"guild_id, 'member', {DAY}, user_id, '', '', '', ''",
+    f"guild_id, 'member8', {EIGHT_DAYS}, user_id, '', '', '', ''",
     f"guild_id, 'channel', {DAY}, channel_id, '', '', '', ''",
     f"-1, 'server', {DAY}, guild_id, '', '', '', ''",
     f"-1, 'bot', {DAY}, 0, command, provider, model, key_variable",
