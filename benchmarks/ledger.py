@@ -86,7 +86,7 @@ FROM drawn
 MESSAGES = """
 WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < ?)
 INSERT INTO history (turn_id, guild_id, channel_id, user_id, role, content, created_at)
-SELECT (i + 1) / 2, 2, (i * 2654435761) % 4294967296 % 2000,
+SELECT -((i + 1) / 2), 2, (i * 2654435761) % 4294967296 % 2000,
     CASE WHEN i <= 10000 THEN 99999 ELSE (i * 2246822519) % 4294967291 % 20000 END,
     CASE WHEN i % 2 THEN 'user' ELSE 'assistant' END, 'Some words of about the length of a question here.', 0
 FROM number
@@ -121,7 +121,7 @@ def fill(path: Path, size: int) -> None:
     connection.execute("PRAGMA foreign_keys = OFF")
     with connection:
         connection.execute(FILL, (1, size, min(LARGE_SHARE, size)))
-        connection.execute(MESSAGES, (size,))
+        connection.execute(MESSAGES, (max(size, 20_000),))
         connection.execute(
             "INSERT INTO requests SELECT id, interaction_id, guild_id, channel_id, user_id, command, "
             "sent_at, false, 0, 0, 'answered', 0, '' FROM attempts"
