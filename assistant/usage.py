@@ -26,7 +26,7 @@ from assistant.values import PERIODS, Period, UsageReport
 from db.engine import Connection, Database
 from db.guild_settings import UTC_NAME, read_time_zone, write_time_zone
 from db.rollup import SLOT, Totals
-from db.usage import Grouping, Line, View, read_days, read_lines, read_totals
+from db.usage import Grouping, Line, View, parts, read_days, read_part, read_top, read_totals, weight
 
 # What is read at once: more would hold up answers, which wait for the same connection.
 DAYS_AT_ONCE = 31
@@ -115,21 +115,17 @@ async def _daily(database: Database, view: View, days: Days, zone: tzinfo) -> li
 async def _lines(
     database: Database, view: View, days: Days, by: Grouping, zone: tzinfo, top: int | None
 ) -> tuple[list[Line], int]:
-    parts = list(_parts(days))
-    if len(parts) == 1:
-        since, until = bounds(days, zone)
-        read = partial(read_lines, view=view, by=by, since=since, until=until, limit=top)
+    since, until = bounds(days, zone)
+    if top is not None and days.count <= DAYS_AT_ONCE:
+        read = partial(read_top, view=view, by=by, since=since, until=until, limit=top)
         return await database.run(read)
-    sums: dict[int | str, list[int]] = {}
-    for part in parts:
-        since, until = bounds(part, zone)
-        lines, _ = await database.run(partial(read_lines, view=view, by=by, since=since, until=until))
-        for line in lines:
-            known = sums.get(line.key)
-            sums[line.key] = list(map(add, known, line.totals) if known else line.totals)
-    merged = [Line(key, Totals(*figures)) for key, figures in sums.items()]
-    merged.sort(key=lambda line: (-line.totals.tokens, -line.totals.pictures, line.key))
-    return merged[:top], len(merged)
+    sums: dict[int | str, Totals] = {}
+    for part in parts(view, by, since, until):
+        for key, totals in await database.run(partial(read_part, sources=[part])):
+            known = sums.get(key)
+            sums[key] = Totals._make(map(add, known, totals)) if known else totals
+    lines = sorted(map(Line._make, sums.items()), key=weight)
+    return lines[:top], len(lines)
 
 
 def _parts(days: Days) -> Iterable[Days]:
@@ -163,10 +159,10 @@ async def report_usage(
 
     async def read(connection: Connection) -> UsageReport:
         totals = {name: await read_totals(connection, view, *span) for name, span in spans.items()}
-        by_model, _ = await read_lines(connection, view, "model", *spans[period], TOP)
+        by_model, _ = await read_top(connection, view, "model", *spans[period], TOP)
         by_member: list[Line] = []
         if user_id is None:
-            by_member, _ = await read_lines(connection, view, "member", *spans[period], TOP)
+            by_member, _ = await read_top(connection, view, "member", *spans[period], TOP)
         return UsageReport(totals, period, by_member, by_model)
 
     return await database.run(read)

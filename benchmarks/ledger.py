@@ -45,7 +45,7 @@ from db.ledger import (
     end_attempt,
 )
 from db.rollup import slots, summed
-from db.usage import View, read_lines, read_totals
+from db.usage import View, read_top, read_totals
 from db.verify import KINDS, booked_slots, booked_sums
 
 ZONE = "Asia/Kolkata"
@@ -140,7 +140,7 @@ async def top_ten(database: Database, days: Days) -> None:
     since, until = bounds(days, find_zone(ZONE))
 
     async def read(connection: Connection) -> None:
-        await read_lines(connection, VIEW, "member", since, until, 10)
+        await read_top(connection, VIEW, "member", since, until, 10)
         await read_totals(connection, VIEW, since, until)
 
     await database.run(read)

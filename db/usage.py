@@ -16,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.ledger import attempts
 from db.rollup import BLOCK, DAY, SUMS, WHOLE_BOT, Totals, slots, summed
 
+# The longest stretch of time that is read at once where all lines are wanted.
+PART = 4 * BLOCK
+
 Grouping = Literal["member", "channel", "command", "model", "provider", "day", "server", "key"]
 
 
@@ -41,16 +44,13 @@ async def read_totals(connection: AsyncConnection, view: View, since: int, until
     return _totals(row)
 
 
-async def read_lines(
-    connection: AsyncConnection, view: View, by: Grouping, since: int, until: int, limit: int | None = None
+async def read_top(
+    connection: AsyncConnection, view: View, by: Grouping, since: int, until: int, limit: int
 ) -> tuple[list[Line], int]:
-    """The lines of a report, those with the most tokens and pictures first, and how many there are."""
-    sources = _sources(view, by, since, until)
-    if limit is None:
-        lines = await _sum_up(connection, sources)
-        return lines, len(lines)
+    """The lines with the most tokens and pictures, most first, and how many lines there are in all."""
     # The database sorts what it groups, with all sums in tow: so first who, by three of them, then what.
     weights = ("prompt_tokens", "completion_tokens", "pictures")
+    sources = _sources(view, by, since, until)
     found = _gathered([_only(source, weights) for source in sources])
     tokens = func.sum(found.c.prompt_tokens + found.c.completion_tokens)
     heaviest = (
@@ -61,18 +61,21 @@ async def read_lines(
     )
     top = (await connection.execute(heaviest)).all()
     keys = [key for key, _ in top]
-    lines = await _sum_up(
-        connection, [source.where(source.selected_columns.line.in_(keys)) for source in sources]
-    )
-    return lines, top[0][1] if top else 0
+    chosen = [source.where(source.selected_columns.line.in_(keys)) for source in sources]
+    lines = await read_part(connection, chosen)
+    return sorted(lines, key=weight), top[0][1] if top else 0
 
 
-async def _sum_up(connection: AsyncConnection, sources: list[Select[Any]]) -> list[Line]:
+def parts(view: View, by: Grouping, since: int, until: int) -> list[Select[Any]]:
+    """What all lines of a period are read from, in parts that take a few milliseconds each."""
+    return _sources(view, by, since, until, PART)
+
+
+async def read_part(connection: AsyncConnection, sources: Sequence[Select[Any]]) -> list[Line]:
+    """The lines of one part, in no order. A line may be in several parts."""
     found = _gathered(sources)
     rows = await connection.execute(select(found.c.line, *_summed_up(found)).group_by(found.c.line))
-    lines = [Line(row[0], _totals(row[1:])) for row in rows]
-    lines.sort(key=_weight)
-    return lines
+    return [Line(row[0], _totals(row[1:])) for row in rows]
 
 
 def _totals(sums: Sequence[int]) -> Totals:
@@ -80,7 +83,8 @@ def _totals(sums: Sequence[int]) -> Totals:
     return Totals._make(sums if type(sums[0]) is int else map(int, sums))
 
 
-def _weight(line: Line) -> tuple[int, int, int | str]:
+def weight(line: Line) -> tuple[int, int, int | str]:
+    """The order of lines: those with the most tokens and pictures come first."""
     totals = line.totals
     return -totals.prompt_tokens - totals.completion_tokens, -totals.pictures, line.key
 
@@ -129,58 +133,53 @@ def _summed_up(found: FromClause) -> list[ColumnElement[int]]:
     return [func.coalesce(func.sum(found.c[name]), 0) for name in SUMS]
 
 
-def _gathered(sources: list[Select[Any]]) -> FromClause:
+def _gathered(sources: Sequence[Select[Any]]) -> FromClause:
     return (union_all(*sources) if len(sources) > 1 else sources[0]).subquery()
 
 
-def _sources(view: View, by: Grouping | None, since: int, until: int) -> list[Select[Any]]:
+def _sources(
+    view: View, by: Grouping | None, since: int, until: int, longest: int | None = None
+) -> list[Select[Any]]:
     """One SELECT for each table and stretch of time that a period is read from."""
+    found: list[Select[Any]] = []
+
+    def add(table: Table, place: ColumnElement[bool], begin: int, end: int) -> None:
+        time, line = table.c.slot if table is slots else table.c.time, _column(table, by)
+        sums = [table.c[name] for name in SUMS]
+        for start in range(begin, end, longest or max(1, end - begin)):
+            stop = min(end, start + longest) if longest else end
+            found.append(select(line.label("line"), *sums).where(place, time >= start, time < stop))
+
     if view.user_id is not None:
         place = slots.c.user_id == view.user_id
         if view.guild_id is not None:
             place = place & (slots.c.guild_id == view.guild_id)
-        return [_source(slots, slots.c.slot, place, _column(slots, by), since, until)]
-    if view.guild_id is None:  # its days are UTC's
-        place = (summed.c.guild_id == WHOLE_BOT) & (summed.c.kind == ("server" if by == "server" else "bot"))
-        return [_source(summed, summed.c.time, place, _column(summed, by), since, until)]
-    place = summed.c.guild_id == view.guild_id
-    detailed = by in ("member", "channel")
-    first_day, last_day = since + -since % DAY, until - until % DAY
-    found = []
-    if first_day < last_day:
-        kind: str = by if by == "member" or by == "channel" else "day"
-        parts = [(kind, first_day, last_day)]
-        first_block, last_block = first_day + -first_day % BLOCK, last_day - last_day % BLOCK
-        if by == "member" and first_block < last_block:
-            blocks = ("member8", first_block, last_block)
-            parts = [(kind, first_day, first_block), blocks, (kind, last_block, last_day)]
-        for name, begin, end in parts:
-            if begin < end:
-                days = place & (summed.c.kind == name)
-                found.append(_source(summed, summed.c.time, days, _column(summed, by), begin, end))
-        ends = [(since, first_day), (last_day, until)]
+        add(slots, place, since, until)
+    elif view.guild_id is None:  # its days are UTC's
+        kind = "server" if by == "server" else "bot"
+        add(summed, _of_kind(WHOLE_BOT, kind), since, until)
     else:
-        ends = [(since, until)]
-    for begin, end in ends:
-        if begin < end and detailed:
-            here = slots.c.guild_id == view.guild_id
-            found.append(_source(slots, slots.c.slot, here, _column(slots, by), begin, end))
-        elif begin < end:
-            quarters = place & (summed.c.kind == "slot")
-            found.append(_source(summed, summed.c.time, quarters, _column(summed, by), begin, end))
-    return found or [_source(summed, summed.c.time, place, _column(summed, by), since, until)]
+        detailed = by in ("member", "channel")
+        first_day, last_day = since + -since % DAY, until - until % DAY
+        if first_day >= last_day:
+            first_day = last_day = until
+        first_block, last_block = first_day + -first_day % BLOCK, last_day - last_day % BLOCK
+        if by != "member" or first_block >= last_block:
+            first_block = last_block = last_day
+        days = _of_kind(view.guild_id, by if by == "member" or by == "channel" else "day")
+        add(summed, days, first_day, first_block)
+        add(summed, _of_kind(view.guild_id, "member8"), first_block, last_block)
+        add(summed, days, last_block, last_day)
+        for begin, end in ((since, first_day), (last_day, until)):
+            if detailed:
+                add(slots, slots.c.guild_id == view.guild_id, begin, end)
+            else:
+                add(summed, _of_kind(view.guild_id, "slot"), begin, end)
+    return found
 
 
-def _source(
-    table: Table,
-    time: ColumnElement[int],
-    place: ColumnElement[bool],
-    line: ColumnElement[Any],
-    since: int,
-    until: int,
-) -> Select[Any]:
-    sums = (table.c[name] for name in SUMS)
-    return select(line.label("line"), *sums).where(place, time >= since, time < until)
+def _of_kind(guild_id: int, kind: str) -> ColumnElement[bool]:
+    return (summed.c.guild_id == guild_id) & (summed.c.kind == kind)
 
 
 def _column(table: Table, by: Grouping | None) -> ColumnElement[Any]:

@@ -42,6 +42,7 @@ EVENTS = st.lists(
         st.tuples(st.just("crash"), st.sampled_from(["admitted", "sent"]), PLACES),
         st.tuples(st.sampled_from(["forget", "restart", "replay"]), st.just(""), PLACES),
     ),
+    min_size=6,
     max_size=14,
 )
 Place = tuple[int, int, tuple[int, ...]]
@@ -63,7 +64,7 @@ class Play:
         async with open_database(self._address) as database:
             budgets = Scene(database).assistant.budgets
             for scope, scope_id in BUDGETS.items():
-                for unit, amount in (("tokens", 2000), ("dollars", 4000), ("pictures", 3)):
+                for unit, amount in (("tokens", 150), ("dollars", 450), ("pictures", 1)):
                     await budgets.set(StoredBudget(10, scope, scope_id, unit, "day", amount, 9))  # type: ignore[arg-type]  # scopes and units
         while True:
             # Each round is one life of the bot; it ends with a restart, a crash or the last event.

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from db.engine import Database
 from db.ledger import Ending, attempts
 from db.rollup import Totals, slots
-from db.usage import Grouping, Line, View, read_lines, read_totals
+from db.usage import Grouping, Line, View, read_top, read_totals
 from tests.db.entries import ESTIMATED, SETTLED, UNBILLED, book, request, roll_up_again
 
 DAY = 86400
@@ -50,7 +50,7 @@ async def rows(
     database: Database, by: Grouping, guild_id: int, user_id: int | None = None, *, since: int = 0
 ) -> list[Line]:
     view = View(guild_id, user_id)
-    lines, count = await database.run(lambda connection: read_lines(connection, view, by, since, FOR_EVER))
+    lines, count = await database.run(lambda connection: read_top(connection, view, by, since, FOR_EVER, 100))
     assert count == len(lines)
     return lines
 
@@ -91,7 +91,7 @@ async def test_models_are_listed_by_what_they_used(used: Database) -> None:
 
 async def test_lines_are_as_many_as_asked_for(used: Database) -> None:
     """A report ends after its limit, with the heaviest lines, and says how many there are."""
-    read = partial(read_lines, view=View(10), by="member", since=0, until=FOR_EVER, limit=2)
+    read = partial(read_top, view=View(10), by="member", since=0, until=FOR_EVER, limit=2)
     lines, count = await used.run(read)
 
     assert [line.key for line in lines] == [31, 30]
