@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from discord import app_commands
 from discord.ext import commands
 
 import doctor
+import verify
 from assistant import Assistant, Conversation, KeyMemory, Limits
 from cogs import messages
 from cogs.answering import Answers
@@ -37,7 +38,7 @@ from providers.chains import (
     warn_of_retired,
 )
 from providers.keys import FindSecrets
-from providers.route import Budget, State
+from providers.route import Budget, Route, State
 from providers.router import ChatRouter, ImageRouter
 from settings import Settings, SettingsError, Variables
 
@@ -237,6 +238,8 @@ async def open_bot(
         image_router = image_router or build_image_router(
             entries, image_chain, find_keys, session, state, budget
         )
+        if problems := limit_problems(settings, [*chat_router.routes, *image_router.routes]):
+            raise SettingsError(problems)
         _log_chain("/ask", [route.label for route in chat_router.routes])
         _log_chain("/imagine", [route.label for route in image_router.routes])
         assistant = Assistant(
@@ -259,6 +262,18 @@ async def open_bot(
                 await assistant.stop()
                 if delivering := set(bot.tree.running):  # answers that are booked and on their way to Discord
                     await asyncio.wait(delivering, timeout=DELIVERY_SECONDS)
+
+
+def limit_problems(settings: Settings, routes: Sequence[Route[Any]]) -> list[str]:
+    """A sentence for limits in dollars that would refuse every request, since no model has a price."""
+    named = [name for name, value in settings.limits if "dollars" in name and value is not None]
+    if not named or not routes or any(route.price is not None for route in routes):
+        return []
+    labels = ", ".join(route.label for route in routes)
+    return [
+        f"[limits] {named[0]}: none of the models has a price, so nobody could be asked. "
+        f"Set prices under [providers.NAME.prices], for: {labels}."
+    ]
 
 
 def _log_chain(command: str, labels: list[str]) -> None:
@@ -301,10 +316,13 @@ def main(arguments: list[str]) -> int:
     commands_of = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands_of.add_parser("run", help="start the bot (the default)")
     doctor.add_arguments(commands_of.add_parser("doctor", help="check settings, token, database and keys"))
+    verify.add_arguments(commands_of.add_parser("verify", help="check the books, also of a running bot"))
     chosen = parser.parse_args(arguments)
-    set_up_logging("WARNING" if chosen.command == "doctor" else "INFO")
+    set_up_logging("WARNING" if chosen.command in ("doctor", "verify") else "INFO")
     if chosen.command == "doctor":
         return doctor.main(chosen)
+    if chosen.command == "verify":
+        return verify.main(chosen)
     try:
         settings, variables = configure(os.environ, Path())
         set_up_logging(settings.log_level, all_secrets(settings, variables))

@@ -32,6 +32,10 @@ NEVER_IN_TOML = ("discord_token", "database_url")
 TABLES = ("chat", "limits", "patience", "providers")
 
 
+Amount = Annotated[int | None, Field(ge=0, le=10**15)]
+Dollars = Annotated[float | None, Field(ge=0, le=10**9, allow_inf_nan=False)]
+
+
 class Chat(BaseModel):
     """How conversations are led."""
 
@@ -49,14 +53,28 @@ class Chat(BaseModel):
 
 
 class Limits(BaseModel):
-    """What may be used in one day (UTC) by the whole bot and by each member. None: no limit."""
+    """What the whole bot, each server and each member may use in a day or month (UTC). None: no limit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tokens_per_day: int | None = Field(None, ge=0)
-    pictures_per_day: int | None = Field(None, ge=0)
-    member_tokens_per_day: int | None = Field(None, ge=0)
-    member_pictures_per_day: int | None = Field(None, ge=0)
+    tokens_per_day: Amount = None
+    tokens_per_month: Amount = None
+    pictures_per_day: Amount = None
+    pictures_per_month: Amount = None
+    dollars_per_day: Dollars = None
+    dollars_per_month: Dollars = None
+    server_tokens_per_day: Amount = None
+    server_tokens_per_month: Amount = None
+    server_pictures_per_day: Amount = None
+    server_pictures_per_month: Amount = None
+    server_dollars_per_day: Dollars = None
+    server_dollars_per_month: Dollars = None
+    member_tokens_per_day: Amount = None
+    member_tokens_per_month: Amount = None
+    member_pictures_per_day: Amount = None
+    member_pictures_per_month: Amount = None
+    member_dollars_per_day: Dollars = None
+    member_dollars_per_month: Dollars = None
 
 
 class Patience(BaseModel):

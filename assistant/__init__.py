@@ -1,4 +1,4 @@
-"""The work behind the commands, without Discord: ask, imagine, forget, usage."""
+"""The work behind the commands, without Discord: ask, imagine, forget, usage, budgets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import logging
 from collections.abc import AsyncGenerator
 
 from assistant.ask import Asking, Event
+from assistant.budgets import Budgets
 from assistant.conversation import Conversation
+from assistant.deliveries import Deliveries
 from assistant.imagine import imagine
 from assistant.memory import KeyMemory
 from assistant.running import RESTARTING, Running
 from assistant.status import StatusReport, list_models, report_status
 from assistant.stopping import StopSignal
-from assistant.usage import report_usage
+from assistant.usage import Reports, report_usage
 from assistant.values import (
     Again,
     Forgotten,
@@ -50,6 +52,9 @@ class Assistant:
         self._chat_router = chat_router
         self._image_router = image_router
         self._limits = limits
+        self.reports = Reports(database)
+        self.budgets = Budgets(database, limits)
+        self.deliveries = Deliveries(database)
         self._running = Running()
         self._asking = Asking(database, chat_router, conversation, limits, self._running)
 
@@ -106,6 +111,7 @@ class Assistant:
         """Cut off what is still running; each request is booked with what had come, and its member told."""
         await self._running.stop()
         try:
+            await self.deliveries.close()
             await self._database.write_owed()
         except DatabaseError as error:
             log.error("not booked, and left to the next start: %s", error.__cause__ or error)

@@ -164,6 +164,7 @@ class Asking:
                         async for event in events:
                             stop.end()
                             if isinstance(event, Delta):
+                                asked.booking.text_came()
                                 asked.parts.append(event.text)
                                 yield event
                             elif isinstance(event, Usage):
@@ -184,7 +185,7 @@ class Asking:
         router, conversation = self._router, self._conversation
         request: ChatRequest | None = None
 
-        async def prepare(connection: Connection) -> int:
+        async def prepare(connection: Connection) -> tuple[int, int]:
             nonlocal request
             needed = [*system_messages(conversation, work.setting), *await work.read(connection)]
             route, estimates = router.expected(work.model), router.state.estimates
@@ -198,7 +199,8 @@ class Asking:
             messages = with_history(needed, history_messages(chosen, work.setting, pictures))
             request = ChatRequest(messages, work.model)
             longest = max(offered.max_tokens for offered in router.offering(work.model))
-            return estimates.prompt(route.full_name, measure(messages)) + longest
+            most = Usage(estimates.prompt(route.full_name, measure(messages)), longest)
+            return most.prompt_tokens + longest, router.dearest(most, work.model)
 
         asked.work = work
         # One after the other, so that turns stand in the order in which their questions came.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from assistant.values import Limits, Origin, Refused
+from assistant.limits import LimitReached, check, limits_of
+from assistant.values import BudgetNotice, Limits, Origin
 from db import ledger
+from db.budgets import Limit, note_crossed, read_budgets, read_used
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from providers.base import ProviderError, Usage
-from providers.route import Target
+from providers.prices import Price, cost_micros
+from providers.route import NotAffordable, Target
 
 log = logging.getLogger(__name__)
 
@@ -20,42 +23,52 @@ log = logging.getLogger(__name__)
 RETRY_AFTER = (0.2, 1.0, 3.0)
 
 BOOKS_CLOSED = "The bot cannot use its database just now, so it sent nothing. Please try again later."
-
-
-class LimitReached(Refused):
-    """The request does not fit today's limits."""
-
-
-def start_of_today() -> int:
-    """Midnight UTC, in seconds since 1970."""
-    return int(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
+UNPRICED = (
+    "A limit in dollars holds here, and the model has no price, so it is not asked. "
+    "The bot's host can set its price in colloquy.toml."
+)
 
 
 class Booking:
     """Books one request. It is the ledger that the router writes its attempts to.
 
-    Every end is written to its end, even when the task that asked for it is cancelled meanwhile.
+    `tokens`, `pictures` and `micros` (millionths of a dollar) are the most that one attempt may use. Every
+    end is written to its end, even when the task that asked for it is cancelled meanwhile.
     """
 
     def __init__(
-        self, database: Database, origin: Origin, command: str, *, tokens: int = 0, pictures: int = 0
+        self,
+        database: Database,
+        origin: Origin,
+        command: str,
+        *,
+        tokens: int = 0,
+        pictures: int = 0,
+        micros: int = 0,
     ) -> None:
         self._database = database
+        self._origin = origin
         self._request = ledger.NewRequest(
             origin.interaction_id,
             origin.guild_id,
-            origin.channel_id,
+            origin.parent_channel_id or origin.channel_id,
             origin.user_id,
             command,
             tokens,
             pictures,
+            micros,
         )
         self.request_id = 0
+        self._host_limits = Limits()
+        self._limits: list[Limit] = []
         self._attempts = 0
         self._begun = False  # whether an attempt is open
         self._sent = False  # whether its request may have left
+        self._spent = False  # whether an attempt that ended may have cost
         self._reserved = Usage()
         self.target: Target | None = None  # of the last attempt
+        self._asked_at = self._began_at = time.monotonic()
+        self._first_text_at: float | None = None
         self.open = False  # whether the request is, with its reservation
 
     @property
@@ -64,55 +77,47 @@ class Booking:
         return self._reserved
 
     async def admit(
-        self, limits: Limits, prepare: Callable[[Connection], Awaitable[int]] | None = None
+        self, limits: Limits, prepare: Callable[[Connection], Awaitable[tuple[int, int]]] | None = None
     ) -> bool:
         """Open the request and reserve the most it may use; False when this interaction was seen before.
 
-        `prepare` comes first in the same transaction, and says how many tokens that is. Raises LimitReached
-        and what `prepare` raises, with nothing reserved.
+        `prepare` comes first in the same transaction, and says how many tokens that is and how many
+        millionths of a dollar. Raises LimitReached and what `prepare` raises, with nothing reserved.
         """
 
         async def admit(connection: Connection) -> None:
+            request = self._request
             if prepare is not None:
-                self._request = replace(self._request, tokens=await prepare(connection))
-            request_id = await ledger.admit(connection, self._request)
+                tokens, micros = await prepare(connection)
+                request = replace(request, tokens=tokens, micros=micros)
+            zone, budgets = await read_budgets(connection, request.guild_id)
+            holding = limits_of(limits, zone, budgets, request, self._origin.role_ids, time.time())
+            roles = tuple(dict.fromkeys(limit.scope_id for limit in holding if limit.scope == "role"))
+            request = replace(request, role_ids=roles)
+            request_id = await ledger.admit(connection, request)
             if request_id is None:
                 return
             # With this request's own reservation in it; the exception takes all of it back.
-            await self._check(connection, limits)
-            self.request_id = request_id
+            check(holding, await read_used(connection, holding), request)
+            self._request, self._limits, self.request_id = request, holding, request_id
             # Before the commit: one that fails, or whose caller is cancelled, may have happened all the same.
             self.open = True
 
+        self._host_limits = limits
         # What could not be booked must be before more is spent; it counts towards the limits too.
         await self._database.write_owed()
         await self._database.run(admit)
         return self.open
 
-    async def _check(self, connection: Connection, limits: Limits) -> None:
-        today = start_of_today()
-        if limits.tokens_per_day is not None or limits.pictures_per_day is not None:
-            used = await ledger.used_since(connection, today)
-            self._compare(used, limits.tokens_per_day, limits.pictures_per_day, "for this bot")
-        if limits.member_tokens_per_day is not None or limits.member_pictures_per_day is not None:
-            used = await ledger.used_since(connection, today, self._request.user_id)
-            self._compare(used, limits.member_tokens_per_day, limits.member_pictures_per_day, "for you")
-
-    def _compare(self, used: ledger.Used, tokens: int | None, pictures: int | None, whose: str) -> None:
-        if self._request.tokens and tokens is not None and used.tokens > tokens:
-            left = max(0, tokens - (used.tokens - self._request.tokens))
-            raise LimitReached(
-                f"Today's limit {whose} is {tokens:,} tokens, and {left:,} are left: too few for this. "
-                "It opens again at 00:00 UTC. The bot's host can raise it."
-            )
-        if self._request.pictures and pictures is not None and used.pictures > pictures:
-            raise LimitReached(
-                f"Today's limit {whose} is {pictures:,} pictures, and none is left. "
-                "It opens again at 00:00 UTC. The bot's host can raise it."
-            )
-
     async def begin(self, target: Target, reserved: Usage) -> None:
-        """Commit an open attempt before its request leaves."""
+        """Commit an open attempt before its request leaves.
+
+        Raises NotAffordable for a model without a price where a limit in dollars holds, and LimitReached when
+        earlier attempts of this request have used what was left for one more.
+        """
+        cost = cost_micros(target.price, reserved)
+        if cost is None and any(limit.unit == "dollars" for limit in self._limits):
+            raise NotAffordable(f"{target.model} has no price", sentence=UNPRICED)
         attempt = ledger.NewAttempt(
             self._request,
             self._attempts + 1,
@@ -122,25 +127,50 @@ class Booking:
             reserved.prompt_tokens,
             reserved.completion_tokens,
             reserved.pictures,
+            reserved.pixels,
+            cost,
+            _checked_on(target.price),
+            target.fallback,
+            self._elapsed_ms(self._asked_at),
         )
+
+        async def begin(connection: Connection) -> None:
+            await ledger.begin_attempt(connection, attempt)
+            # The reservation is for one attempt, and stands beside what the others have used.
+            if self._spent:
+                check(self._limits, await read_used(connection, self._limits), self._request)
+
         # Noted first: a task that is cancelled while it commits has committed all the same.
         self._attempts += 1
         self._begun = True
         self._sent = False
         self.target = target
         self._reserved = reserved
-        await self._database.run(lambda connection: ledger.begin_attempt(connection, attempt))
+        try:
+            await self._database.run(begin)
+        except LimitReached:  # which has taken the attempt back
+            self._attempts -= 1
+            self._begun = False
+            raise
         self._sent = True
+        self._began_at, self._first_text_at = time.monotonic(), None
+
+    def text_came(self) -> None:
+        """Note when the first text of the attempt came; later calls change nothing."""
+        if self._first_text_at is None:
+            self._first_text_at = time.monotonic()
 
     async def fail(self, error: ProviderError, usage: Usage | None) -> None:
         """End the open attempt: unbilled, or with an estimate of what it may have cost."""
-        await self._write(_ending(usage, error.kind))
+        self._spent = self._spent or usage is not None
+        await self._write(self._ending(usage, error.kind, delivered="none"))
 
     async def settle(
         self, usage: Usage, outcome: str, keep: Callable[[Connection], Awaitable[None]] | None = None
     ) -> None:
         """End the attempt that answered, close the request and `keep` the turn: all of it or nothing."""
-        await self._write(_ending(usage, "interrupted" if outcome == "partial" else ""), outcome, keep)
+        error_class = "interrupted" if outcome == "partial" else ""
+        await self._write(self._ending(usage, error_class), outcome, keep)
 
     async def abandon(self, text_tokens: int = 0) -> None:
         """Close a request that ended without an answer.
@@ -150,7 +180,35 @@ class Booking:
         it was written down never left, and costs nothing.
         """
         spent = replace(self._reserved, completion_tokens=text_tokens, estimated=True) if self._sent else None
-        await self._write(_ending(spent, "interrupted") if self._begun else None, "failed")
+        ending = self._ending(spent, "interrupted", delivered="" if text_tokens else "none")
+        await self._write(ending if self._begun else None, "failed")
+
+    def _ending(self, usage: Usage | None, error_class: str, delivered: str = "") -> ledger.Ending:
+        total_ms = self._elapsed_ms(self._began_at)
+        if usage is None:
+            return ledger.Ending("unbilled", "", error_class, delivered="none", total_ms=total_ms)
+        first_text_ms = None
+        if self._first_text_at is not None:
+            first_text_ms = round(1000 * (self._first_text_at - self._began_at))
+        return ledger.Ending(
+            "estimated" if usage.estimated else "settled",
+            "tokenizer" if usage.estimated else "provider",
+            error_class,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            usage.cached_tokens,
+            usage.reasoning_tokens,
+            usage.pictures,
+            usage.pixels,
+            cost_micros(self.target.price if self.target else None, usage),
+            delivered,
+            first_text_ms,
+            total_ms,
+        )
+
+    @staticmethod
+    def _elapsed_ms(since: float) -> int:
+        return round(1000 * (time.monotonic() - since))
 
     async def _write(
         self,
@@ -159,16 +217,20 @@ class Booking:
         keep: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
         number = self._attempts
+        notices: list[BudgetNotice] = []
 
         async def write(connection: Connection) -> None:
             request = self._request
+            notices.clear()
             ended = ending is not None and await ledger.end_attempt(
-                connection, request.interaction_id, number, ending
+                connection, request.interaction_id, number, ending, request.role_ids
             )
             if keep is not None and ended:
                 await keep(connection)
             if outcome is not None:
                 await ledger.close_request(connection, request.interaction_id, outcome)
+            if ended:
+                notices.extend(await self._crossed(connection))
 
         async def keep_trying() -> None:
             for delay in (*RETRY_AFTER, None):
@@ -176,6 +238,7 @@ class Booking:
                     await self._database.run(write)
                     return
                 except DatabaseError as error:
+                    notices.clear()
                     log.error("the books cannot be written: %s", error.__cause__ or error)
                     if delay is not None:
                         await asyncio.sleep(delay)
@@ -183,21 +246,23 @@ class Booking:
 
         if outcome is not None:
             self.open = False
-        await to_the_end(keep_trying())
+        try:
+            await to_the_end(keep_trying())
+        finally:
+            for notice in notices:
+                for listener in self._host_limits.listeners:
+                    listener(notice)
         if ending is not None:
             self._begun = False
 
+    async def _crossed(self, connection: Connection) -> list[BudgetNotice]:
+        notices = []
+        for limit, used in zip(self._limits, await read_used(connection, self._limits), strict=True):
+            percent = await note_crossed(connection, limit, used.spent)
+            if percent is not None:
+                notices.append(BudgetNotice(limit, used.spent, percent))
+        return notices
 
-def _ending(usage: Usage | None, error_class: str) -> ledger.Ending:
-    if usage is None:
-        return ledger.Ending("unbilled", error_class=error_class)
-    return ledger.Ending(
-        "estimated" if usage.estimated else "settled",
-        "tokenizer" if usage.estimated else "provider",
-        error_class,
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.cached_tokens,
-        usage.reasoning_tokens,
-        usage.pictures,
-    )
+
+def _checked_on(price: Price | None) -> str:
+    return price.date.isoformat() if price is not None and price.date is not None else ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 
-from assistant.booking import BOOKS_CLOSED, Booking, LimitReached
+from assistant.booking import BOOKS_CLOSED, Booking
+from assistant.limits import LimitReached
 from assistant.values import Limits, Picture, PictureOrder, Refusal
 from db.engine import Database, DatabaseError
-from providers.base import ImageRequest, ProviderError
+from providers.base import ImageRequest, ProviderError, Usage
 from providers.router import ImageRouter
 from providers.walk import NothingConfigured
 
@@ -26,12 +28,13 @@ async def imagine(
         return Refusal(NothingConfigured.sentence)
     seed = order.seed if order.seed is not None else random.randint(0, LARGEST_SEED)
     request = ImageRequest(order.prompt, order.width, order.height, seed, order.steps)
-    booking = Booking(database, order.origin, "imagine", pictures=1)
+    most = Usage(pictures=1, pixels=order.width * order.height)
+    booking = Booking(database, order.origin, "imagine", pictures=1, micros=router.dearest(most))
     try:
         if not await booking.admit(limits):
             return None
         picture = await router.generate(request, booking)
-        await booking.settle(picture.usage, "answered")
+        await booking.settle(replace(picture.usage, pixels=picture.width * picture.height), "answered")
         return picture
     except LimitReached as refusal:
         return Refusal(str(refusal))

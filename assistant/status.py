@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import UTC
 
-from assistant.booking import start_of_today
+from assistant.periods import start_of, today
 from assistant.values import ModelChoice
 from db.engine import Database
 from db.usage import count_by_key
@@ -39,7 +41,8 @@ async def report_status(
     database: Database, chat_router: ChatRouter, image_router: ImageRouter
 ) -> StatusReport:
     """The state of both chains at this moment, with today's counts (UTC)."""
-    counts = await database.run(lambda connection: count_by_key(connection, start_of_today()))
+    midnight = start_of(today(UTC, time.time()), UTC)
+    counts = await database.run(lambda connection: count_by_key(connection, midnight))
     targets: list[list[TargetStatus]] = []
     for router in (chat_router, image_router):
         rows = []

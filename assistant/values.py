@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
+from db.budgets import Limit
 from db.history import Forgotten
-from db.usage import Totals, UsageRow
+from db.rollup import Totals
+from db.usage import Line
 from providers.base import AttachedPicture, Delta, FinishReason, Picture, Usage
 
 Period = Literal["today", "7 days", "30 days"]
@@ -22,22 +25,55 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request comes from. All ids are Discord's; `guild_id` is 0 in direct messages."""
+    """Where a request comes from. All ids are Discord's; `guild_id` is 0 in direct messages.
+
+    A thread is a conversation of its own, but in reports and budgets it counts to its channel: else a
+    channel's budget would end where a thread begins.
+    """
 
     interaction_id: int
     guild_id: int
     channel_id: int
     user_id: int
+    role_ids: tuple[int, ...] = ()  # the member's
+    parent_channel_id: int | None = None  # of a thread
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetNotice:
+    """That 50, 80 or 100 % of a budget are used; told once each in a day or month."""
+
+    limit: Limit
+    spent: int  # in the limit's unit; of dollars millionths
+    percent: int
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be used in one day (UTC) by the whole bot and by each member. None: no limit."""
+    """What the host allows in a day and in a month (UTC) to the whole bot, each server and each member.
+
+    None: no limit. `listeners` are told of notices about these and about the servers' own budgets.
+    """
 
     tokens_per_day: int | None = None
+    tokens_per_month: int | None = None
     pictures_per_day: int | None = None
+    pictures_per_month: int | None = None
+    dollars_per_day: float | None = None
+    dollars_per_month: float | None = None
+    server_tokens_per_day: int | None = None
+    server_tokens_per_month: int | None = None
+    server_pictures_per_day: int | None = None
+    server_pictures_per_month: int | None = None
+    server_dollars_per_day: float | None = None
+    server_dollars_per_month: float | None = None
     member_tokens_per_day: int | None = None
+    member_tokens_per_month: int | None = None
     member_pictures_per_day: int | None = None
+    member_pictures_per_month: int | None = None
+    member_dollars_per_day: float | None = None
+    member_dollars_per_month: float | None = None
+    listeners: list[Callable[[BudgetNotice], None]] = field(default_factory=list, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +190,8 @@ class UsageReport:
 
     totals: dict[Period, Totals]
     period: Period
-    by_member: list[UsageRow]
-    by_model: list[UsageRow]
+    by_member: list[Line]
+    by_model: list[Line]
 
 
 __all__ = [
@@ -164,11 +200,13 @@ __all__ = [
     "Answer",
     "AttachedPicture",
     "Begun",
+    "BudgetNotice",
     "Delta",
     "EndReason",
     "Forgotten",
     "LastAnswer",
     "Limits",
+    "Line",
     "ModelChoice",
     "More",
     "Origin",
@@ -180,6 +218,5 @@ __all__ = [
     "Refused",
     "Totals",
     "UsageReport",
-    "UsageRow",
     "Waiting",
 ]

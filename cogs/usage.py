@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
-from assistant.values import PERIODS, Period, Totals, UsageReport, UsageRow
+from assistant.values import PERIODS, Line, Period, Totals, UsageReport
 
 if TYPE_CHECKING:
     from bot import Colloquy
@@ -85,12 +85,14 @@ def _block(totals: Totals) -> str:
     )
 
 
-def _members(rows: list[UsageRow]) -> str:
-    return _lines([f"<@{row.member_id}>: {_short(row.totals)}" for row in rows])
+def _members(rows: list[Line]) -> str:
+    return _lines([f"<@{row.key}>: {_short(row.totals)}" for row in rows])
 
 
-def _models(rows: list[UsageRow]) -> str:
-    return _lines([f"{discord.utils.escape_markdown(row.model[:60])}: {_short(row.totals)}" for row in rows])
+def _models(rows: list[Line]) -> str:
+    return _lines(
+        [f"{discord.utils.escape_markdown(str(row.key)[:60])}: {_short(row.totals)}" for row in rows]
+    )
 
 
 def _short(totals: Totals) -> str:

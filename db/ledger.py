@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Table, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Table, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.tables import Attempt, HourlyUsage, Request
+from db.rollup import Totals, add_to_roles, add_to_rollup, insert_into
+from db.tables import Attempt, Request
 
 requests: Table = Request.__table__  # type: ignore[assignment]  # declared as FromClause
 attempts: Table = Attempt.__table__  # type: ignore[assignment]  # declared as FromClause
-hourly: Table = HourlyUsage.__table__  # type: ignore[assignment]  # declared as FromClause
 
 # The number of the lock that admissions hold on PostgreSQL; any will do.
 ADMISSIONS = 7_230_001
+
+# Where an attempt belongs, and when.
+PLACE = ("sent_at", "guild_id", "channel_id", "user_id", "command", "provider", "model", "key_variable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,13 @@ class NewRequest:
     command: str
     tokens: int = 0
     pictures: int = 0
+    micros: int = 0  # millionths of a dollar
+    role_ids: tuple[int, ...] = ()  # of the member's roles those that have a budget
 
 
 @dataclass(frozen=True, slots=True)
 class NewAttempt:
-    """An attempt about to be sent; tokens and pictures are the most it may use."""
+    """An attempt about to be sent; tokens, pictures, pixels and cost are the most it may use."""
 
     request: NewRequest
     attempt: int
@@ -44,6 +49,11 @@ class NewAttempt:
     prompt_tokens: int
     completion_tokens: int
     pictures: int
+    pixels: int = 0
+    cost_micros: int | None = None  # None: its model has no price
+    price_date: str = ""
+    fallback: bool = False  # whether it goes to another than the chain's first choice
+    queue_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +68,28 @@ class Ending:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     pictures: int = 0
+    pixels: int = 0
+    cost_micros: int | None = None  # None: its model has no price; what is unbilled costs nothing
+    delivered: str = ""  # "": not known yet
+    first_text_ms: int | None = None
+    total_ms: int | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """What was used, or is reserved by requests that are still running."""
-
-    tokens: int
-    pictures: int
+    def totals(self, fallback: bool) -> Totals:
+        """What it adds to the roll-up."""
+        billed, estimated = self.state != "unbilled", self.state == "estimated"
+        return Totals(
+            int(billed),
+            int(not billed and self.error_class != "not_sent"),
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.prompt_tokens + self.completion_tokens if estimated else 0,
+            self.pictures,
+            self.pixels,
+            self.cost_micros or 0 if billed else 0,
+            int(billed and self.cost_micros is None),
+            int(estimated),
+            int(billed and fallback),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +108,7 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
     if connection.dialect.name == "postgresql":  # an SQLite transaction is alone anyway
         await connection.execute(select(func.pg_advisory_xact_lock(ADMISSIONS)))
     result = await connection.execute(
-        _insert(connection, requests)
+        insert_into(connection, requests)
         .values(
             interaction_id=request.interaction_id,
             guild_id=request.guild_id,
@@ -95,6 +119,8 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
             open=True,
             reserved_tokens=request.tokens,
             reserved_pictures=request.pictures,
+            reserved_micros=request.micros,
+            role_ids=",".join(map(str, request.role_ids)),
             outcome="",
         )
         .on_conflict_do_nothing(index_elements=["interaction_id"])
@@ -102,24 +128,6 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
     )
     request_id: int | None = result.scalar_one_or_none()
     return request_id
-
-
-async def used_since(connection: AsyncConnection, since: int, user_id: int | None = None) -> Used:
-    """What the whole bot, or one member, has used since that hour, open reservations included."""
-    spent = select(
-        func.coalesce(func.sum(hourly.c.prompt_tokens + hourly.c.completion_tokens), 0),
-        func.coalesce(func.sum(hourly.c.pictures), 0),
-    ).where(hourly.c.hour >= since)
-    held = select(
-        func.coalesce(func.sum(requests.c.reserved_tokens), 0),
-        func.coalesce(func.sum(requests.c.reserved_pictures), 0),
-    ).where(requests.c.open)
-    if user_id is not None:
-        spent = spent.where(hourly.c.user_id == user_id)
-        held = held.where(requests.c.user_id == user_id)
-    spent_tokens, spent_pictures = (await connection.execute(spent)).one()
-    held_tokens, held_pictures = (await connection.execute(held)).one()
-    return Used(int(spent_tokens + held_tokens), int(spent_pictures + held_pictures))
 
 
 async def begin_attempt(connection: AsyncConnection, attempt: NewAttempt) -> None:
@@ -145,12 +153,28 @@ async def begin_attempt(connection: AsyncConnection, attempt: NewAttempt) -> Non
             cached_tokens=0,
             reasoning_tokens=0,
             pictures=attempt.pictures,
+            pixels=attempt.pixels,
+            cost_micros=attempt.cost_micros,
+            price_date=attempt.price_date,
+            fallback=attempt.fallback,
+            delivered="",
+            queue_ms=attempt.queue_ms,
         )
     )
 
 
-async def end_attempt(connection: AsyncConnection, interaction_id: int, attempt: int, ending: Ending) -> bool:
-    """End an attempt that is still sent and add it to the roll-up; False when it had ended before."""
+async def end_attempt(
+    connection: AsyncConnection,
+    interaction_id: int,
+    attempt: int,
+    ending: Ending,
+    role_ids: Sequence[int] = (),
+) -> bool:
+    """End an attempt that is still sent and add it to the roll-up; False when it had ended before.
+
+    `role_ids` are the roles whose budgets it counts towards.
+    """
+    billed = ending.state != "unbilled"
     row = (
         await connection.execute(
             update(attempts)
@@ -169,44 +193,37 @@ async def end_attempt(connection: AsyncConnection, interaction_id: int, attempt:
                 cached_tokens=ending.cached_tokens,
                 reasoning_tokens=ending.reasoning_tokens,
                 pictures=ending.pictures,
+                pixels=ending.pixels,
+                cost_micros=ending.cost_micros if billed else 0,
+                delivered=ending.delivered,
+                first_text_ms=ending.first_text_ms,
+                total_ms=ending.total_ms,
             )
-            .returning(
-                attempts.c.sent_at,
-                attempts.c.guild_id,
-                attempts.c.channel_id,
-                attempts.c.user_id,
-                attempts.c.command,
-                attempts.c.provider,
-                attempts.c.model,
-            )
+            .returning(*(attempts.c[name] for name in (*PLACE, "fallback")))
         )
     ).one_or_none()
     if row is None:
         return False
-    tokens = ending.prompt_tokens + ending.completion_tokens
-    statement = _insert(connection, hourly).values(
-        hour=row.sent_at - row.sent_at % 3600,
-        guild_id=row.guild_id,
-        channel_id=row.channel_id,
-        user_id=row.user_id,
-        command=row.command,
-        provider=row.provider,
-        model=row.model,
-        requests=int(ending.state != "unbilled"),
-        failures=int(ending.state == "unbilled" and ending.error_class != "not_sent"),
-        prompt_tokens=ending.prompt_tokens,
-        completion_tokens=ending.completion_tokens,
-        estimated_tokens=tokens if ending.state == "estimated" else 0,
-        pictures=ending.pictures,
-    )
-    sums = ("requests", "failures", "prompt_tokens", "completion_tokens", "estimated_tokens", "pictures")
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(hourly.primary_key),
-            set_={name: hourly.c[name] + statement.excluded[name] for name in sums},
-        )
-    )
+    ended = ending.totals(row.fallback)
+    await add_to_rollup(connection, row._asdict(), ended)
+    if role_ids:
+        await add_to_roles(connection, role_ids, row.sent_at, ended)
     return True
+
+
+async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, str]) -> None:
+    """Note of interactions whether their answers reached their members: full, partial or none."""
+    last = select(func.max(attempts.c.id)).where(attempts.c.interaction_id == bindparam("interaction"))
+    await connection.execute(
+        update(attempts)
+        .where(
+            attempts.c.id == last.scalar_subquery(),
+            attempts.c.state != "unbilled",
+            attempts.c.state != "sent",
+        )
+        .values(delivered=bindparam("how")),
+        [{"interaction": interaction_id, "how": how} for interaction_id, how in delivered.items()],
+    )
 
 
 async def close_request(connection: AsyncConnection, interaction_id: int, outcome: str) -> None:
@@ -214,13 +231,16 @@ async def close_request(connection: AsyncConnection, interaction_id: int, outcom
     await connection.execute(
         update(requests)
         .where(requests.c.interaction_id == interaction_id, requests.c.open)
-        .values(open=False, reserved_tokens=0, reserved_pictures=0, outcome=outcome)
+        .values(open=False, reserved_tokens=0, reserved_pictures=0, reserved_micros=0, outcome=outcome)
     )
 
 
 async def reconcile(connection: AsyncConnection) -> Reconciled:
     """End what a crash left open. Nobody can know what such an attempt used: it is booked at its most."""
-    sent = (await connection.execute(select(attempts).where(attempts.c.state == "sent"))).all()
+    found = select(attempts, requests.c.role_ids).join(
+        requests, requests.c.interaction_id == attempts.c.interaction_id
+    )
+    sent = (await connection.execute(found.where(attempts.c.state == "sent"))).all()
     for row in sent:
         most = Ending(
             "estimated",
@@ -229,8 +249,10 @@ async def reconcile(connection: AsyncConnection) -> Reconciled:
             prompt_tokens=row.prompt_tokens,
             completion_tokens=row.completion_tokens,
             pictures=row.pictures,
+            pixels=row.pixels,
+            cost_micros=row.cost_micros,
         )
-        await end_attempt(connection, row.interaction_id, row.attempt, most)
+        await end_attempt(connection, row.interaction_id, row.attempt, most, split_role_ids(row.role_ids))
     still_open = select(requests.c.interaction_id).where(requests.c.open)
     left_open = (await connection.execute(still_open)).scalars().all()
     for interaction_id in left_open:
@@ -238,8 +260,6 @@ async def reconcile(connection: AsyncConnection) -> Reconciled:
     return Reconciled(len(sent), len(left_open))
 
 
-def _insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT with ON CONFLICT, which both databases have under the same names."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+def split_role_ids(joined: str) -> list[int]:
+    """The roles of `requests.role_ids`."""
+    return [int(role_id) for role_id in joined.split(",") if role_id]

@@ -45,3 +45,13 @@ def _upgrade(connection: Connection) -> None:
         )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def current_schema(connection: Connection) -> str | None:
+    """The revision that a database has."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_schema() -> str | None:
+    """The revision that this release writes."""
+    return ScriptDirectory.from_config(migration_config()).get_current_head()

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # BIGSERIAL on PostgreSQL; on SQLite only INTEGER counts up by itself, and holds 64 bits there.
@@ -38,13 +48,15 @@ class Request(Base):
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     interaction_id: Mapped[int]
     guild_id: Mapped[int]  # 0 in direct messages
-    channel_id: Mapped[int]
+    channel_id: Mapped[int]  # of a thread: the channel it belongs to
     user_id: Mapped[int]
     command: Mapped[str]
     created_at: Mapped[int]
     open: Mapped[bool]
     reserved_tokens: Mapped[int]
     reserved_pictures: Mapped[int]
+    reserved_micros: Mapped[int] = mapped_column(server_default="0")
+    role_ids: Mapped[str] = mapped_column(server_default="")  # those that have a budget, with commas between
     outcome: Mapped[str]  # "" while open; then answered, partial, failed or lost
 
 
@@ -52,7 +64,7 @@ class Attempt(Base):
     """The ledger: one request to one target, committed as `sent` before it leaves.
 
     It ends exactly once as `settled` (the vendor's figures), `estimated` (ours) or `unbilled`.
-    While it is `sent`, its tokens and pictures are the most it may use.
+    While it is `sent`, its tokens, pictures, pixels and cost are the most it may use.
     """
 
     __tablename__ = "attempts"
@@ -87,6 +99,14 @@ class Attempt(Base):
     cached_tokens: Mapped[int]
     reasoning_tokens: Mapped[int]
     pictures: Mapped[int]
+    pixels: Mapped[int] = mapped_column(server_default="0")  # of all its pictures
+    cost_micros: Mapped[int | None]  # millionths of a dollar; NULL: unpriced; 0: it costs nothing
+    price_date: Mapped[str] = mapped_column(server_default="")  # when the price was checked, as 2026-11-30
+    fallback: Mapped[bool] = mapped_column(server_default=false())  # not the chain's first choice
+    delivered: Mapped[str] = mapped_column(server_default="")  # full, partial, none; "": not known
+    queue_ms: Mapped[int | None]  # from the question to this request
+    first_text_ms: Mapped[int | None]  # from this request to its first text
+    total_ms: Mapped[int | None]  # from this request to its end
 
 
 class HistoryEntry(Base):
@@ -130,25 +150,113 @@ class HistoryPicture(Base):
     data: Mapped[bytes]
 
 
-class HourlyUsage(Base):
-    """The roll-up that reports read: sums over ended attempts, by the hour in which they were sent."""
+class Sums:
+    """What a roll-up adds up, over ended attempts."""
 
-    __tablename__ = "usage_hourly"
-    __table_args__ = (Index(None, "user_id", "hour"), Index(None, "hour"))
+    requests: Mapped[int]  # attempts that may cost
+    failures: Mapped[int]  # attempts that vendors refused; they cost nothing
+    prompt_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    estimated_tokens: Mapped[int]  # of both, how many no vendor has counted
+    pictures: Mapped[int]
+    pixels: Mapped[int]
+    cost_micros: Mapped[int]  # of those requests that have a price
+    unpriced: Mapped[int]  # requests without one
+    estimated: Mapped[int]  # requests whose figures are ours
+    fallbacks: Mapped[int]  # requests that did not go to the chain's first choice
+
+
+class SlotUsage(Sums, Base):
+    """The roll-up with everything that reports tell apart, by the quarter of an hour of sending.
+
+    Not by the hour: days begin at half past in India and at a quarter to in Nepal, and a report's days are
+    those of its server.
+    """
+
+    __tablename__ = "usage_slots"
+    __table_args__ = (Index(None, "user_id", "slot"), {"sqlite_with_rowid": False})
 
     guild_id: Mapped[int] = mapped_column(primary_key=True)
-    hour: Mapped[int] = mapped_column(primary_key=True)  # seconds since 1970, a multiple of 3600
+    slot: Mapped[int] = mapped_column(primary_key=True)  # seconds since 1970, a multiple of 900
     channel_id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(primary_key=True)
     command: Mapped[str] = mapped_column(primary_key=True)
     provider: Mapped[str] = mapped_column(primary_key=True)
     model: Mapped[str] = mapped_column(primary_key=True)
-    requests: Mapped[int]  # attempts that may cost
-    failures: Mapped[int]  # attempts that cost nothing
-    prompt_tokens: Mapped[int]
-    completion_tokens: Mapped[int]
-    estimated_tokens: Mapped[int]  # of both, how many no vendor has counted
+
+
+class SummedUsage(Sums, Base):
+    """The same sums less detail, so that a month of a large server is read in milliseconds.
+
+    `kind` says what a row is the sum of, and which of the columns after `time` it fills:
+
+    - slot, day: a server's command, provider and model in a quarter of an hour, and in a day (UTC)
+    - member, channel: a server's member or channel (`subject_id`) in a day (UTC)
+    - member8: a server's member in eight of these days, counted from 1970
+    - server: a whole server (`subject_id`) in a day (UTC); its guild_id is -1
+    - bot: the whole bot's command, provider, model and key in a day (UTC); its guild_id is -1
+    """
+
+    __tablename__ = "usage_sums"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    guild_id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    time: Mapped[int] = mapped_column(primary_key=True)  # its beginning, in seconds since 1970
+    subject_id: Mapped[int] = mapped_column(primary_key=True)
+    command: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    key_variable: Mapped[str] = mapped_column(primary_key=True)
+
+
+class RoleUsage(Base):
+    """What the holders of a role have used since it had a budget, by the quarter of an hour of sending."""
+
+    __tablename__ = "usage_roles"
+
+    role_id: Mapped[int] = mapped_column(primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True)
+    tokens: Mapped[int]
     pictures: Mapped[int]
+    cost_micros: Mapped[int]
+
+
+class GuildSettings(Base):
+    """What a server's admins have set."""
+
+    __tablename__ = "guild_settings"
+
+    guild_id: Mapped[int] = mapped_column(primary_key=True)
+    time_zone: Mapped[str]  # its IANA name; whose days the reports and budgets of the server have
+
+
+class Budget(Base):
+    """What a server's admins allow in a day or a month."""
+
+    __tablename__ = "budgets"
+    __table_args__ = (UniqueConstraint("guild_id", "scope", "scope_id", "unit", "period"),)
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    guild_id: Mapped[int]
+    scope: Mapped[str]  # server, channel, role, or member: for each of them
+    scope_id: Mapped[int]  # the channel's or the role's; else 0
+    unit: Mapped[str]  # tokens, pictures or dollars
+    period: Mapped[str]  # day or month
+    amount: Mapped[int]  # of dollars: millionths
+    set_by: Mapped[int]
+    set_at: Mapped[int]
+    warn_channel_id: Mapped[int]  # 0: nobody is told
+
+
+class BudgetNotice(Base):
+    """That it has been told how far a budget is used: the highest of 50, 80 and 100 % in a period."""
+
+    __tablename__ = "budget_notices"
+
+    budget: Mapped[str] = mapped_column(primary_key=True)  # whose budget of what it is
+    since: Mapped[int] = mapped_column(primary_key=True)  # the period's beginning
+    percent: Mapped[int]
 
 
 class KeyState(Base):

@@ -1,80 +1,267 @@
-"""Checking the books: what must hold after every fault."""
+"""Checking the books: what must hold after every fault, as far as the database can show it.
+
+N1, N2: every attempt is whole and has one final state that fits its figures; N3, N4: turns are whole and
+belong to an answered request; N5: ledger and roll-up agree; N6: every request has an end. What N7 asks for,
+that nothing acknowledged is lost, only a test can show that knows what was acknowledged.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import ColumnElement, Select, Table, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.history import find_torn_turns
-from db.ledger import attempts, hourly, requests
+from db.budgets import BUDGET_PERIODS, LEVELS, UNITS, budget_notices, budgets
+from db.history import find_torn_turns, history
+from db.ledger import attempts, requests, split_role_ids
+from db.rollup import BLOCK, DAY, SLOT, SUMS, WHOLE_BOT, role_usage, slots, summed
 
-SUMS = ("requests", "failures", "prompt_tokens", "completion_tokens", "estimated_tokens", "pictures")
-PLACE = ("guild_id", "hour", "channel_id", "user_id", "command", "provider", "model")
+MOST_NAMED = 20  # differences that are told one by one
+FIGURES = (
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
+    *("pictures", "pixels", "cost_micros"),
+)
+SOURCES = {"settled": ("provider",), "estimated": ("tokenizer", "cap"), "unbilled": ("",)}
+KINDS = ("slot", "day", "member", "member8", "channel", "server", "bot")
+WHAT = ("command", "provider", "model")
 
 
-async def find_discrepancies(connection: AsyncConnection) -> list[str]:
+async def find_discrepancies(connection: AsyncConnection, *, running: bool = False) -> list[str]:
     """A sentence for each thing in the books that cannot be true; none when all is well.
 
-    To be called while nothing is running: an open attempt counts as a discrepancy.
+    `running` is for the books of a bot that is at work: requests that are open, and their attempts, are none.
     """
-    problems: list[str] = []
-    ended = await connection.scalar(
-        select(func.count()).where(attempts.c.state.not_in(("settled", "estimated", "unbilled")))
-    )
-    if ended:
-        problems.append(f"{ended} attempts have no final state.")
-    free = await connection.scalar(
-        select(func.count()).where(
-            attempts.c.state == "unbilled",
-            attempts.c.prompt_tokens + attempts.c.completion_tokens + attempts.c.pictures > 0,
-        )
-    )
-    if free:
-        problems.append(f"{free} unbilled attempts have figures.")
-    held = await connection.scalar(
-        select(func.count()).where(
-            requests.c.open | (requests.c.reserved_tokens > 0) | (requests.c.reserved_pictures > 0)
-        )
-    )
-    if held:
-        problems.append(f"{held} requests are open or hold a reservation.")
-    problems += await find_torn_turns(connection)
-    problems += await _compare_ledger_with_rollup(connection)
+    problems = [*await _check_attempts(connection, running), *await _check_requests(connection, running)]
+    problems += await _check_history(connection)
+    problems += await _check_budgets(connection)
+    problems += await _compare(connection, "slots", booked_slots(), _rolled(slots))
+    for kind in KINDS:
+        rolled = _rolled(summed).where(summed.c.kind == kind)
+        problems += await _compare(connection, kind, booked_sums(kind), rolled)
+    problems += await _compare_roles(connection)
     return problems
 
 
-async def _compare_ledger_with_rollup(connection: AsyncConnection) -> list[str]:
-    tokens = attempts.c.prompt_tokens + attempts.c.completion_tokens
-    unbilled = attempts.c.state == "unbilled"
-    hour = (attempts.c.sent_at - attempts.c.sent_at % 3600).label("hour")
-    place = [hour if name == "hour" else attempts.c[name] for name in PLACE]
-    ledger = (
-        select(
-            *place,
-            func.sum(case((unbilled, 0), else_=1)),
-            func.sum(case((unbilled & (attempts.c.error_class != "not_sent"), 1), else_=0)),
-            func.sum(attempts.c.prompt_tokens),
-            func.sum(attempts.c.completion_tokens),
-            func.sum(case((attempts.c.state == "estimated", tokens), else_=0)),
-            func.sum(attempts.c.pictures),
-        )
-        .where(attempts.c.state != "sent")
-        .group_by(*place)
+async def count_open(connection: AsyncConnection) -> int:
+    """How many requests are being answered."""
+    return int(await connection.scalar(select(func.count()).where(requests.c.open)) or 0)
+
+
+async def _check_attempts(connection: AsyncConnection, running: bool) -> list[str]:
+    a = attempts.c
+    ended = a.state.in_(("settled", "estimated", "unbilled"))
+    answered_for = a.interaction_id.in_(select(requests.c.interaction_id).where(requests.c.open))
+    waiting = (a.state == "sent") & answered_for if running else literal(False)
+    negative = [a[name] < 0 for name in FIGURES]
+    fits = [(a.state == state) & a.usage_source.in_(sources) for state, sources in SOURCES.items()]
+    figures = sum((a[name] for name in FIGURES[1:6]), start=a.prompt_tokens)
+    checks: list[tuple[ColumnElement[bool], str]] = [
+        (~ended & ~waiting, "{} attempts have no final state."),
+        (
+            (a.provider == "") | (a.model == "") | (a.command == "") | (a.sent_at <= 0),
+            "{} attempts do not say what was asked, or when.",
+        ),
+        (ended & a.ended_at.is_(None), "{} attempts have ended without a time."),
+        (ended & ~_any(fits), "{} attempts have figures from a source that does not fit their state."),
+        ((a.state == "unbilled") & (figures > 0), "{} unbilled attempts have figures."),
+        ((a.state == "unbilled") & func.coalesce(a.cost_micros != 0, True), "{} unbilled attempts cost."),
+        (_any(negative), "{} attempts have figures below nothing."),
+        ((a.cost_micros > 0) & (a.price_date == ""), "{} attempts have a cost, and no price it came from."),
+        (a.delivered.not_in(("", "full", "partial", "none")), "{} attempts have an unknown delivery."),
+    ]
+    counts = (func.sum(case((wrong, 1), else_=0)) for wrong, _ in checks)
+    found = (await connection.execute(select(*counts).select_from(attempts))).one()
+    gaps = (
+        select(a.interaction_id)
+        .group_by(a.interaction_id)
+        .having((func.min(a.attempt) != 1) | (func.max(a.attempt) != func.count()))
+        .subquery()
     )
-    rollup = select(*(hourly.c[name] for name in (*PLACE, *SUMS)))
-    width = len(PLACE)
+    missing = await connection.scalar(select(func.count()).select_from(gaps))
+    problems = [sentence.format(count) for count, (_, sentence) in zip(found, checks, strict=True) if count]
+    return [*problems, *([f"{missing} requests miss an attempt."] if missing else [])]
 
-    def table(rows: Iterable[Row[Any]]) -> dict[tuple[object, ...], tuple[int, ...]]:
-        return {tuple(row[:width]): tuple(int(value) for value in row[width:]) for row in rows}
 
-    booked = table(await connection.execute(ledger))
-    reported = table(await connection.execute(rollup))
+async def _check_requests(connection: AsyncConnection, running: bool) -> list[str]:
+    r, a = requests.c, attempts.c
+    reserves = (r.reserved_tokens > 0) | (r.reserved_pictures > 0) | (r.reserved_micros > 0)
+    costs = a.state.in_(("settled", "estimated")) & (a.interaction_id == r.interaction_id)
+    checks: list[tuple[ColumnElement[bool], str]] = [
+        (~r.open & reserves if running else r.open | reserves, "{} requests are open or hold a reservation."),
+        (
+            ~r.open & r.outcome.not_in(("answered", "partial", "failed", "lost", "stopped")),
+            "{} requests have ended in no known way.",
+        ),
+        (
+            r.outcome.in_(("answered", "partial")) & ~select(a.id).where(costs).exists(),
+            "{} requests were answered by nobody.",
+        ),
+    ]
+    problems = []
+    for wrong, sentence in checks:
+        if count := await connection.scalar(select(func.count()).select_from(requests).where(wrong)):
+            problems.append(sentence.format(count))
+    return problems
+
+
+async def _check_history(connection: AsyncConnection) -> list[str]:
+    problems = await find_torn_turns(connection)
+    orphans = ~select(requests.c.id).where(requests.c.id == history.c.turn_id).exists()
+    if count := await connection.scalar(select(func.count()).select_from(history).where(orphans)):
+        problems.append(f"{count} messages belong to no request.")
+    return problems
+
+
+async def _check_budgets(connection: AsyncConnection) -> list[str]:
+    b = budgets.c
+    fits = (
+        b.scope.in_(("server", "channel", "role", "member"))
+        & b.unit.in_(UNITS)
+        & b.period.in_(BUDGET_PERIODS)
+        & (b.amount >= 0)
+    )
+    problems = []
+    if count := await connection.scalar(select(func.count()).select_from(budgets).where(~fits)):
+        problems.append(f"{count} budgets are none.")
+    unknown = budget_notices.c.percent.not_in(LEVELS)
+    if count := await connection.scalar(select(func.count()).select_from(budget_notices).where(unknown)):
+        problems.append(f"{count} notices are of a share that is never told.")
+    return problems
+
+
+def _any(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    first, *others = conditions
+    for other in others:
+        first |= other
+    return first
+
+
+def _sums() -> list[ColumnElement[int]]:
+    """SUMS, as the ledger has them."""
+    a = attempts.c
+    unbilled, estimated = a.state == "unbilled", a.state == "estimated"
+
+    def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.sum(case((condition, 1), else_=0))
+
+    tokens = a.prompt_tokens + a.completion_tokens
     return [
-        f"Ledger and roll-up differ at {dict(zip(PLACE, place, strict=True))}: "
-        f"{booked.get(place)} booked, {reported.get(place)} reported."
-        for place in sorted(booked.keys() | reported.keys(), key=str)
-        if booked.get(place) != reported.get(place)
+        count(~unbilled),
+        count(unbilled & (a.error_class != "not_sent")),
+        func.sum(a.prompt_tokens),
+        func.sum(a.completion_tokens),
+        func.sum(case((estimated, tokens), else_=0)),
+        func.sum(a.pictures),
+        func.sum(a.pixels),
+        func.sum(func.coalesce(a.cost_micros, 0)),
+        count(~unbilled & a.cost_micros.is_(None)),
+        count(estimated),
+        count(~unbilled & a.fallback),
+    ]
+
+
+def _grouped(place: dict[str, ColumnElement[Any]]) -> Select[Any]:
+    keys = [column.label(name) for name, column in place.items()]
+    sums = [column.label(name) for name, column in zip(SUMS, _sums(), strict=True)]
+    return select(*keys, *sums).where(attempts.c.state != "sent").group_by(*place.values())
+
+
+def booked_slots() -> Select[Any]:
+    """What `usage_slots` has to hold, from the ledger."""
+    a = attempts.c
+    names = _keys(slots)
+    return _grouped({name: a.sent_at - a.sent_at % SLOT if name == "slot" else a[name] for name in names})
+
+
+def booked_sums(kind: str) -> Select[Any]:
+    """What `usage_sums` has to hold of a kind, from the ledger."""
+    a = attempts.c
+    filled: dict[str, ColumnElement[Any]] = {"guild_id": a.guild_id, "time": a.sent_at - a.sent_at % DAY}
+    if kind == "slot":
+        filled["time"] = a.sent_at - a.sent_at % SLOT
+    if kind in ("slot", "day", "bot"):
+        filled |= {name: a[name] for name in WHAT}
+    else:
+        subject = {"channel": a.channel_id, "server": a.guild_id}
+        filled["subject_id"] = subject.get(kind, a.user_id)
+    if kind == "member8":
+        filled["time"] = a.sent_at - a.sent_at % BLOCK
+    if kind == "bot":
+        filled["key_variable"] = a.key_variable
+    if kind in ("server", "bot"):
+        del filled["guild_id"]
+    grouped = _grouped(filled).subquery()
+    constants: dict[str, ColumnElement[Any]] = {
+        "guild_id": literal(WHOLE_BOT),
+        "kind": literal(kind),
+        "subject_id": literal(0),
+    }
+    names = _keys(summed)
+    place = [grouped.c[name] if name in filled else constants.get(name, literal("")) for name in names]
+    return select(
+        *(column.label(name) for column, name in zip(place, names, strict=True)),
+        *(grouped.c[name] for name in SUMS),
+    )
+
+
+def _keys(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key.columns]
+
+
+def _rolled(table: Table) -> Select[Any]:
+    return select(*(table.c[name] for name in (*_keys(table), *SUMS)))
+
+
+async def _compare(
+    connection: AsyncConnection, kind: str, booked: Select[Any], rolled: Select[Any]
+) -> list[str]:
+    """What stands on one side only. The sides are compared in the database: they may be millions of rows."""
+    names = [column.name for column in rolled.selected_columns]
+    both = union_all(
+        booked.add_columns(literal(1).label("side")), rolled.add_columns(literal(0).label("side"))
+    ).subquery()
+    columns = [both.c[name] for name in names]
+    differing = select(*columns, func.min(both.c.side)).group_by(*columns).having(func.count() == 1)
+    rows = (await connection.execute(differing.order_by(*columns).limit(2 * MOST_NAMED))).all()
+    width = len(names) - len(SUMS)
+    places: dict[tuple[Any, ...], list[tuple[int, ...] | None]] = {}
+    for row in rows:
+        sides = places.setdefault(tuple(row[:width]), [None, None])
+        sides[row[-1]] = tuple(map(int, row[width:-1]))
+    return [
+        f"Ledger and roll-up ({kind}) differ at {dict(zip(names, place, strict=False))}: "
+        f"{sides[1]} booked, {sides[0]} reported."
+        for place, sides in places.items()
+    ]
+
+
+async def _compare_roles(connection: AsyncConnection) -> list[str]:
+    a = attempts.c
+    slot = a.sent_at - a.sent_at % SLOT
+    counted = (
+        select(
+            requests.c.role_ids,
+            slot,
+            func.sum(a.prompt_tokens + a.completion_tokens),
+            func.sum(a.pictures),
+            func.sum(func.coalesce(a.cost_micros, 0)),
+        )
+        .join(requests, requests.c.interaction_id == a.interaction_id)
+        .where(requests.c.role_ids != "", a.state != "sent")
+        .group_by(requests.c.role_ids, slot)
+    )
+    booked: dict[tuple[int, int], list[int]] = {}
+    for joined, at, *figures in await connection.execute(counted):
+        for role_id in split_role_ids(joined):
+            sums = booked.setdefault((role_id, at), [0, 0, 0])
+            booked[role_id, at] = [a + int(b) for a, b in zip(sums, figures, strict=True)]
+    rows = await connection.execute(select(role_usage))
+    reported = {(role_id, at): list(map(int, figures)) for role_id, at, *figures in rows}
+    wrong = [place for place in booked.keys() | reported.keys() if booked.get(place) != reported.get(place)]
+    return [
+        f"What role {role_id} has used differs at {at}: {booked.get((role_id, at))} booked, "
+        f"{reported.get((role_id, at))} reported."
+        for role_id, at in sorted(wrong)[:MOST_NAMED]
     ]

@@ -76,6 +76,7 @@ class Usage:
     reasoning_tokens: int = 0
     pictures: int = 0
     estimated: bool = False
+    pixels: int = 0  # of all its pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from providers.limits import PictureLimits
+from providers.prices import FREE, Price
 from providers.transport import Auth
 
 ChatWire = Literal["chat-completions", "local"]
@@ -51,6 +52,7 @@ class Entry(PictureLimits):
     keys: tuple[str, ...] = ()  # settings that hold its keys; none: it is called without
     accounts: dict[str, str] = Field({})  # for keys (NAME2) that share an account: that account's label
     models: dict[str, OfferedModel] = Field({})  # models that may be asked for by name, or that are retired
+    prices: dict[str, Price] = Field({})  # by model
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
     advice: str = ""  # what to use in its place
 
@@ -98,6 +100,11 @@ class Entry(PictureLimits):
     def label(self) -> str:
         """The provider and its model, for people."""
         return f"{self.title or self.name} ({self.model})"
+
+    @property
+    def price(self) -> Price | None:
+        """The price of its model; None: it is not known. What needs no key costs nothing."""
+        return self.prices.get(self.model) or (None if self.keys else FREE)
 
     def current_model(self, today: date) -> str:
         """The model to ask: the one that is set or, once that is retired, the successor that is named."""
@@ -168,9 +175,12 @@ def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> di
     tables: dict[str, dict[str, Any]] = tomllib.loads(CATALOG.read_text(encoding="utf-8"))
     for name, table in (overrides or {}).items():
         ours = tables.get(name, {})
+        prices = ours.get("prices", {})
         if table.get("model", ours.get("model")) != ours.get("model"):
             ours = {field: value for field, value in ours.items() if field not in ABOUT_A_MODEL}
         tables[name] = ours | dict(table)
+        if isinstance(own := table.get("prices"), Mapping):  # one model's price leaves the others' alone
+            tables[name]["prices"] = prices | dict(own)
     entries: dict[str, Entry] = {}
     problems: list[str] = []
     for name, table in tables.items():

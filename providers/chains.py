@@ -149,6 +149,7 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
         entry.max_tokens,
         entry.max_concurrency,
         entry.requests_per_minute,
+        entry.price,
         sees=entry.sees,
         context_tokens=entry.context_tokens,
     )

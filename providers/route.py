@@ -13,17 +13,23 @@ from providers.breaker import Breaker, BreakerTimes
 from providers.estimates import Estimates
 from providers.notices import Notices
 from providers.pool import HealthStore, KeyPool, Ring
+from providers.prices import Price
 
 P = TypeVar("P", ChatProvider, ImageProvider)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one attempt is made on: provider, model and key."""
+    """What one attempt is made on: provider, model and key.
+
+    `price` None: it is not known. `fallback`: others of the chain come before it.
+    """
 
     provider: str
     model: str
     key: Key
+    price: Price | None = None
+    fallback: bool = False
 
     @property
     def full_name(self) -> str:
@@ -31,11 +37,20 @@ class Target:
         return f"{self.provider}/{self.model}"
 
 
+class NotAffordable(ProviderError):
+    """The ledger does not take an attempt on this target; another one may be asked."""
+
+    kind = "not_affordable"
+
+
 class Ledger(Protocol):
     """Where the router books its attempts; the caller ends the one that answered, with its own rows."""
 
     async def begin(self, target: Target, reserved: Usage) -> None:
-        """Commit an open attempt before its request leaves; `reserved` is the most it may use."""
+        """Commit an open attempt before its request leaves; `reserved` is the most it may use.
+
+        Raises NotAffordable.
+        """
         ...
 
     async def fail(self, error: ProviderError, usage: Usage | None) -> None:
@@ -56,6 +71,7 @@ class Route(Generic[P]):
     max_tokens: int = 1024
     max_concurrency: int | None = None
     requests_per_minute: int | None = None
+    price: Price | None = None
     sees: bool = False  # whether its model takes pictures
     context_tokens: int | None = None  # prompt and answer together; None: not known
 
@@ -74,9 +90,9 @@ class Route(Generic[P]):
         """The keys as the pool knows them."""
         return Ring(self.name, self.provider.model, self.keys, self.max_concurrency, self.requests_per_minute)
 
-    def target(self, key: Key) -> Target:
+    def target(self, key: Key, *, fallback: bool = False) -> Target:
         """What an attempt with `key` is made on."""
-        return Target(self.name, self.provider.model, key)
+        return Target(self.name, self.provider.model, key, self.price, fallback)
 
 
 @dataclass(frozen=True, slots=True)

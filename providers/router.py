@@ -28,6 +28,7 @@ from providers.base import (
 from providers.deadline import Deadline
 from providers.estimates import measure
 from providers.pool import Health, Status
+from providers.prices import dearest
 from providers.route import Budget, Ledger, P, Route, State
 from providers.walk import Walk
 
@@ -91,6 +92,13 @@ class Router(Generic[P]):
                 if health.status is Status.READY and breaker.is_open:
                     health = Health(Status.RESTING, breaker.open_until, "transient")
                 yield route, key, health
+
+    def dearest(self, usage: Usage, model: str | None = None) -> int:
+        """What that use costs at most, whoever answers, in millionths of a dollar; the unpriced left out.
+
+        Raises NoSuchModel.
+        """
+        return dearest((route.price for route in self.offering(model)), usage)
 
     def is_ready(self, route: Route[P]) -> bool:
         """Whether this provider may be asked now."""
@@ -222,7 +230,7 @@ class ImageRouter(Router[ImageProvider]):
         seconds = max((route.total_seconds for route in routes), default=0)
         purpose = f"pictures of {request.model}" if request.model else "pictures"
         walk = Walk(routes, self.state, self.budget, purpose, seconds)
-        one_picture = Usage(pictures=1, estimated=True)
+        one_picture = Usage(pictures=1, estimated=True, pixels=request.width * request.height)
         while True:
             async with walk.next_target() as (route, lease):
                 if not await walk.book(ledger, route, lease, one_picture):

@@ -23,7 +23,7 @@ from typing import Generic
 
 from providers.base import Key, ProviderError, Unavailable, Usage
 from providers.pool import NEVER, Lease, Status
-from providers.route import Budget, Ledger, P, Route, State
+from providers.route import Budget, Ledger, NotAffordable, P, Route, State, Target
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Walk(Generic[P]):
         self._purpose = purpose
         self._ends_at = asyncio.get_running_loop().time() + seconds
         self._causes: list[ProviderError] = []
+        self._left_out: NotAffordable | None = None
         self._asked = 0
         self._closed: set[str] = set()
         self._broken: Counter[str] = Counter()
@@ -88,9 +89,16 @@ class Walk(Generic[P]):
             await self._state.pool.save()
 
     async def book(self, ledger: Ledger, route: Route[P], lease: Lease, reserved: Usage) -> bool:
-        """Book the attempt; False when its target has come to rest meanwhile: nothing is sent then."""
+        """Book the attempt; False when the ledger does not take it, or its target has come to rest meanwhile.
+
+        Nothing is sent then.
+        """
         try:
-            await ledger.begin(route.target(lease.key), reserved)
+            await ledger.begin(self.target(route, lease), reserved)
+        except NotAffordable as refusal:
+            lease.withdraw()
+            self.leave_out(route, refusal)
+            return False
         except BaseException:  # also when it is cancelled: nothing has left
             lease.withdraw()
             raise
@@ -101,6 +109,16 @@ class Walk(Generic[P]):
             await ledger.fail(NotSent(), None)
             return False
         return True
+
+    def target(self, route: Route[P], lease: Lease) -> Target:
+        """What the attempt is made on, for the ledger."""
+        return route.target(lease.key, fallback=route is not self._routes[0])
+
+    def leave_out(self, route: Route[P], error: NotAffordable) -> None:
+        """The ledger does not take an attempt on this route: it is not asked."""
+        self._asked -= 1
+        self._closed.add(route.name)
+        self._left_out = error
 
     def patience(self, route: Route[P]) -> float:
         """How long the first text may take: half of what is left while somebody else could still be asked."""
@@ -217,8 +235,10 @@ class Walk(Generic[P]):
         left = self._ends_at - asyncio.get_running_loop().time()
         await asyncio.sleep(max(0.0, min(seconds, left)))
 
-    def _give_up(self) -> NoneAnswered:
+    def _give_up(self) -> ProviderError:
         """The error for the member, and a notice for the host when nobody could be asked at all."""
+        if self._left_out and not self._causes:
+            return self._left_out
         wait = min(self._wait_for(route) for route in self._routes)
         if self._causes:  # who has just failed is not well a moment later
             wait = max(wait, 60.0)

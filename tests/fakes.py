@@ -26,6 +26,7 @@ from providers.base import (
     Usage,
 )
 from providers.pictures import encode_png
+from providers.prices import FREE, Price
 from providers.route import Route, Target
 
 Step = str | float | BaseException | Completion | Rest | Usage
@@ -104,12 +105,16 @@ def small_png(width: int = 8, height: int = 8) -> bytes:
     return encode_png(small_picture(width, height))
 
 
-def chat_route(provider: ChatProvider, *keys: Key, **fields: Any) -> Route[ChatProvider]:
-    return Route(provider, provider.name, keys or (NO_KEY,), **fields)
+def chat_route(
+    provider: ChatProvider, *keys: Key, price: Price | None = FREE, **fields: Any
+) -> Route[ChatProvider]:
+    return Route(provider, provider.name, keys or (NO_KEY,), price=price, **fields)
 
 
-def image_route(provider: ImageProvider, *keys: Key, **times: float) -> Route[ImageProvider]:
-    return Route(provider, provider.name, keys or (NO_KEY,), **times)  # type: ignore[arg-type]  # floats
+def image_route(
+    provider: ImageProvider, *keys: Key, price: Price | None = FREE, **times: float
+) -> Route[ImageProvider]:
+    return Route(provider, provider.name, keys or (NO_KEY,), price=price, **times)  # type: ignore[arg-type]  # floats
 
 
 class RecordedLedger:

@@ -20,6 +20,7 @@ ROOMS = {
     "logs",
     "providers",
     "settings",
+    "verify",
 }
 
 # For each room: which of our rooms it may import at run time, and which outside packages.
@@ -33,6 +34,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "logs": (set(), {"pydantic"}),
     "configuration": ({"providers", "settings"}, {"pydantic"}),
     "doctor": ({"configuration", "db", "providers", "settings"}, {"aiohttp", "discord"}),
+    "verify": ({"configuration", "db", "settings"}, set()),
     "bot": (ROOMS - {"demo"}, {"*"}),
     "demo": (ROOMS, {"*"}),
 }

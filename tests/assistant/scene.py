@@ -86,18 +86,18 @@ class Scene:
         )
 
     async def ask(
-        self, number: int = 1, prompt: str = "a question", *, private: bool = False, **place: int
+        self, number: int = 1, prompt: str = "a question", *, private: bool = False, **place: Any
     ) -> list[Event]:
         """Ask as interaction `number`, and give everything that is answered."""
         return await self.put(Question(origin(number, **place), prompt, private))
 
     async def again(
-        self, number: int, turn_id: int, *, may_manage: bool = False, **place: int
+        self, number: int, turn_id: int, *, may_manage: bool = False, **place: Any
     ) -> list[Event]:
         """Have a turn answered anew, as interaction `number`."""
         return await self.put(Again(origin(number, **place), turn_id, may_manage=may_manage))
 
-    async def more(self, number: int, turn_id: int, *, may_manage: bool = False, **place: int) -> list[Event]:
+    async def more(self, number: int, turn_id: int, *, may_manage: bool = False, **place: Any) -> list[Event]:
         """Have an answer gone on with, as interaction `number`."""
         return await self.put(More(origin(number, **place), turn_id, may_manage=may_manage))
 
@@ -106,7 +106,7 @@ class Scene:
         async with aclosing(self.assistant.ask(question, stop)) as events:
             return [event async for event in events]
 
-    async def imagine(self, number: int = 1, seed: int | None = None, **place: int) -> Any:
+    async def imagine(self, number: int = 1, seed: int | None = None, **place: Any) -> Any:
         return await self.assistant.imagine(PictureOrder(origin(number, **place), "a picture", seed=seed))
 
     async def server_usage(self, guild_id: int = 10) -> UsageReport:
@@ -149,5 +149,12 @@ class Scene:
         return messages
 
 
-def origin(number: int, guild_id: int = 10, channel_id: int = 20, user_id: int = 30) -> Origin:
-    return Origin(number, guild_id, channel_id, user_id)
+def origin(
+    number: int,
+    guild_id: int = 10,
+    channel_id: int = 20,
+    user_id: int = 30,
+    role_ids: tuple[int, ...] = (),
+    parent_channel_id: int | None = None,
+) -> Origin:
+    return Origin(number, guild_id, channel_id, user_id, role_ids, parent_channel_id)

@@ -9,7 +9,7 @@ from assistant import Conversation
 from assistant.ask import EMPTY_ANSWER
 from assistant.values import Answer, Delta, Question, Refusal
 from db.engine import Database
-from db.usage import Totals
+from db.rollup import Totals
 from providers.base import (
     BadRequest,
     Completion,

@@ -11,7 +11,7 @@ from assistant.booking import BOOKS_CLOSED
 from assistant.values import Answer, Delta, Picture, Refusal
 from db.engine import Connection, Database
 from db.history import forget_channel
-from db.usage import Totals
+from db.rollup import Totals
 from providers.base import Unavailable
 from tests.assistant.faults import allow, locked, refuse, sqlite_only
 from tests.assistant.scene import NO_HISTORY, GatedChat, Scene

@@ -7,7 +7,7 @@ import pytest
 from assistant.imagine import LARGEST_SEED
 from assistant.values import Picture, PictureOrder, Refusal
 from db.engine import Database
-from db.usage import Totals
+from db.rollup import Totals
 from providers.base import (
     BadRequest,
     ContentRefused,
@@ -45,7 +45,7 @@ async def test_picture_is_booked(database: Database) -> None:
     assert (row.state, row.usage_source, row.command) == ("settled", "provider", "imagine")
     assert (row.pictures, row.prompt_tokens, row.completion_tokens) == (1, 0, 0)
     assert await scene.outcomes() == {1: "answered"}
-    assert (await scene.server_usage()).totals["today"] == Totals(1, 0, 0, 0, 0, 1)
+    assert (await scene.server_usage()).totals["today"] == Totals(1, pictures=1, pixels=64)
     assert await scene.turns() == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from assistant import RESTARTING
 from assistant.values import Refusal
 from db.engine import Database, open_database
-from db.usage import Totals
+from db.rollup import Totals
 from providers.base import RateLimited
 from tests.assistant.scene import NO_HISTORY, GatedChat, GatedImages, Scene
 from tests.fakes import ScriptedChat, ScriptedImages, Step, answer

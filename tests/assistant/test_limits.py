@@ -1,10 +1,14 @@
 """Limits: what a day allows, to the bot and to each member, also when all come at once."""
 
 import asyncio
+import time
+from datetime import UTC
 from itertools import islice
+from typing import Any
 
 import pytest
 
+from assistant.periods import budget_bounds
 from assistant.values import Answer, Limits, Picture, Refusal
 from db.engine import Database
 from providers.base import ContentRefused, Unavailable
@@ -16,7 +20,7 @@ EACH = 100
 ROUTE = {"max_tokens": EACH - 11}
 
 
-def scene_with(database: Database, chat: ScriptedChat, **limits: int) -> Scene:
+def scene_with(database: Database, chat: ScriptedChat, **limits: Any) -> Scene:
     return Scene(database, [chat], limits=Limits(**limits), conversation=NO_HISTORY, route=ROUTE)
 
 
@@ -46,9 +50,10 @@ async def test_members_have_limits_of_their_own(database: Database) -> None:
     await scene.ask(1, "Hi", user_id=30)
 
     [refusal] = await scene.ask(2, "Hi", user_id=30)
+    _, midnight = budget_bounds("day", UTC, time.time())
     assert refusal == Refusal(
-        "Today's limit for you is 200 tokens, and 50 are left: too few for this. "
-        "It opens again at 00:00 UTC. The bot's host can raise it."
+        "Today's limit for you is 200 tokens, and what is left (50 tokens) is too little for this. "
+        f"It opens again <t:{midnight}:R>. The bot's host can raise it."
     )
     assert isinstance((await scene.ask(3, "Hi", user_id=31))[-1], Answer)
 
@@ -100,7 +105,8 @@ async def test_yesterday_does_not_count(database: Database) -> None:
     await scene.ask(1, "Hi")
     assert isinstance((await scene.ask(2, "Hi"))[-1], Refusal)
     await scene.execute("UPDATE attempts SET sent_at = sent_at - 86400")
-    await scene.execute("UPDATE usage_hourly SET hour = hour - 86400")
+    await scene.execute("UPDATE usage_slots SET slot = slot - 86400")
+    await scene.execute("UPDATE usage_sums SET time = time - 86400")
 
     assert isinstance((await scene.ask(3, "Hi"))[-1], Answer)
 

@@ -1,6 +1,7 @@
 """Canaries: what is said in one place is never sent along in another."""
 
 from itertools import count
+from typing import Any
 
 from assistant.conversation import NAMES_STAND_FIRST
 from assistant.values import LastAnswer, Question
@@ -9,7 +10,7 @@ from tests.assistant.scene import Scene, origin
 from tests.fakes import ScriptedChat, answer
 
 # Two servers with a channel each, a second channel, a thread in it, and direct messages with two members.
-PLACES = [
+PLACES: list[dict[str, Any]] = [
     {"guild_id": 10, "channel_id": 20, "user_id": 30},
     {"guild_id": 10, "channel_id": 21, "user_id": 30},
     {"guild_id": 10, "channel_id": 22, "user_id": 31},

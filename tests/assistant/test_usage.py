@@ -5,9 +5,11 @@ from sqlalchemy import update
 
 from assistant.values import PERIODS, Period
 from db.engine import Database
-from db.ledger import attempts, hourly
-from db.usage import Totals, UsageRow
+from db.ledger import attempts
+from db.rollup import Totals
+from db.usage import Line
 from tests.assistant.scene import Scene
+from tests.db.entries import roll_up_again
 from tests.fakes import ScriptedChat, ScriptedImages, answer
 
 DAY = 86400
@@ -31,32 +33,27 @@ async def scene(database: Database) -> Scene:
 async def make_older(scene: Scene, number: int, days: int) -> None:
     """Put what one request used some days back."""
     [row] = await scene.attempts(number)
-    line = (
-        (hourly.c.guild_id == row.guild_id)
-        & (hourly.c.user_id == row.user_id)
-        & (hourly.c.model == row.model)
-    )
     async with scene.database.transaction() as connection:
-        await connection.execute(update(hourly).where(line).values(hour=hourly.c.hour - days * DAY))
         await connection.execute(
             update(attempts).where(attempts.c.id == row.id).values(sent_at=row.sent_at - days * DAY)
         )
+        await roll_up_again(connection)
 
 
 async def test_server_report_lists_members_and_models(scene: Scene) -> None:
     """A server's report has its sums, and who and what used them, the heaviest first."""
     report = await scene.assistant.server_usage(10, "7 days")
 
-    expected = Totals(3, 0, 300, 3, 0, 1)
+    expected = Totals(3, 0, 300, 3, 0, 1, 64)
     assert report.totals == dict.fromkeys(PERIODS, expected)
     assert report.period == "7 days"
     assert report.by_member == [
-        UsageRow(31, "", Totals(1, 0, 200, 2, 0, 0)),
-        UsageRow(30, "", Totals(2, 0, 100, 1, 0, 1)),
+        Line(31, Totals(1, 0, 200, 2, 0, 0)),
+        Line(30, Totals(2, 0, 100, 1, 0, 1, 64)),
     ]
     assert report.by_model == [
-        UsageRow(0, "some-model", Totals(2, 0, 300, 3, 0, 0)),
-        UsageRow(0, "scripted-image-model", Totals(1, 0, 0, 0, 0, 1)),
+        Line("some-model", Totals(2, 0, 300, 3, 0, 0)),
+        Line("scripted-image-model", Totals(1, 0, 0, 0, 0, 1, 64)),
     ]
 
 
@@ -65,9 +62,9 @@ async def test_member_report_is_about_one_member_in_one_place(scene: Scene) -> N
     report = await scene.assistant.member_usage(10, 30, "today")
     in_private = await scene.assistant.member_usage(0, 30, "today")
 
-    assert report.totals["today"] == Totals(2, 0, 100, 1, 0, 1)
+    assert report.totals["today"] == Totals(2, 0, 100, 1, 0, 1, 64)
     assert report.by_member == []
-    assert [row.model for row in report.by_model] == ["some-model", "scripted-image-model"]
+    assert [row.key for row in report.by_model] == ["some-model", "scripted-image-model"]
     assert in_private.totals["today"] == Totals(1, 0, 400, 4, 0, 0)
 
 

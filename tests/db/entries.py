@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from db.budgets import Limit, Scope, Unit, read_used
 from db.engine import Connection, Database
 from db.history import ConversationKey, NewTurn
 from db.ledger import Ending, NewAttempt, NewRequest, admit, begin_attempt, close_request, end_attempt
-from db.verify import find_discrepancies
+from db.rollup import slots, summed
+from db.verify import KINDS, booked_slots, booked_sums, find_discrepancies
 
 SETTLED = Ending("settled", "provider", prompt_tokens=10, completion_tokens=5)
 ESTIMATED = Ending("estimated", "tokenizer", "interrupted", prompt_tokens=12, completion_tokens=3)
@@ -48,7 +50,8 @@ async def book(
     assert request_id is not None
     await begin_attempt(connection, attempt(of, model=model))
     assert await end_attempt(connection, of.interaction_id, 1, ending)
-    await close_request(connection, of.interaction_id, "answered")
+    outcome = "failed" if ending.state == "unbilled" else "answered"
+    await close_request(connection, of.interaction_id, outcome)
     return request_id
 
 
@@ -65,6 +68,23 @@ def turn(
     """A turn to be written."""
     key = ConversationKey(channel_id, private_to)
     return NewTurn(turn_id, 10, key, user_id, question, answer, **more)
+
+
+async def used_by(connection: Connection, user_id: int | None = None, since: int = 0) -> tuple[int, int]:
+    """Tokens and pictures that the bot has used since a day, or a member since a slot, or holds."""
+    scope: Scope = "bot" if user_id is None else "member"
+    units: tuple[Unit, ...] = ("tokens", "pictures")
+    limits = [Limit(scope, user_id or 0, 0, unit, "day", 0, since, 0) for unit in units]
+    tokens, pictures = (used.spent + used.held for used in await read_used(connection, limits))
+    return tokens, pictures
+
+
+async def roll_up_again(connection: Connection) -> None:
+    """Make the roll-up of a ledger that a test has changed, say by moving it in time."""
+    await connection.execute(slots.delete())
+    await connection.execute(summed.delete())
+    for table, booked in ((slots, booked_slots()), *((summed, booked_sums(kind)) for kind in KINDS)):
+        await connection.execute(table.insert().from_select(booked.selected_columns.keys(), booked))
 
 
 async def discrepancies(database: Database) -> list[str]:

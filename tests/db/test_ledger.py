@@ -13,19 +13,17 @@ from db.ledger import (
     Ending,
     NewRequest,
     Reconciled,
-    Used,
     admit,
     attempts,
     begin_attempt,
     close_request,
     end_attempt,
-    hourly,
     reconcile,
     requests,
-    used_since,
 )
-from db.usage import Totals, read_totals
-from tests.db.entries import ESTIMATED, SETTLED, UNBILLED, attempt, discrepancies, request
+from db.rollup import Totals, slots
+from db.usage import View, read_totals
+from tests.db.entries import ESTIMATED, SETTLED, UNBILLED, attempt, discrepancies, request, used_by
 
 
 @dataclass
@@ -46,16 +44,16 @@ class Books:
         )
 
     async def close(self, of: NewRequest) -> None:
-        await self.database.run(lambda connection: close_request(connection, of.interaction_id, "answered"))
+        await self.database.run(lambda connection: close_request(connection, of.interaction_id, "failed"))
 
     async def reconcile(self) -> Reconciled:
         return await self.database.run(reconcile)
 
-    async def used(self, user_id: int | None = None, since: int = 0) -> Used:
-        return await self.database.run(lambda connection: used_since(connection, since, user_id))
+    async def used(self, user_id: int | None = None, since: int = 0) -> tuple[int, int]:
+        return await self.database.run(lambda connection: used_by(connection, user_id, since))
 
     async def totals(self) -> Totals:
-        return await self.database.run(lambda connection: read_totals(connection, 0))
+        return await self.database.run(lambda connection: read_totals(connection, View(None), 0, 2**40))
 
 
 @pytest.fixture
@@ -70,7 +68,7 @@ async def test_replayed_interaction_is_not_admitted(books: Books) -> None:
 
     assert first is not None
     assert second is None
-    assert await books.used() == Used(100, 0)
+    assert await books.used() == (100, 0)
     await books.close(request(1))
 
 
@@ -137,7 +135,7 @@ async def test_concurrent_endings_count_once(books: Books) -> None:
     ended = await asyncio.gather(*(books.end(request(1), SETTLED) for _ in range(20)))
 
     assert sum(ended) == 1
-    assert await books.totals() == Totals(requests=1, prompt_tokens=10, completion_tokens=5)
+    assert await books.totals() == Totals(requests=1, prompt_tokens=10, completion_tokens=5, unpriced=1)
     await books.close(request(1))
 
 
@@ -159,12 +157,18 @@ async def test_endings_add_up_by_their_kind(books: Books) -> None:
     await books.close(request(1))
 
     assert await books.totals() == Totals(
-        requests=2, failures=1, prompt_tokens=22, completion_tokens=8, estimated_tokens=15
+        requests=2,
+        failures=1,
+        prompt_tokens=22,
+        completion_tokens=8,
+        estimated_tokens=15,
+        unpriced=2,
+        estimated=1,
     )
 
 
-async def test_usage_belongs_to_the_hour_of_sending(books: Books) -> None:
-    """An attempt that was sent before the hour struck and ended after it counts in the hour before."""
+async def test_usage_belongs_to_the_quarter_of_an_hour_of_sending(books: Books) -> None:
+    """An attempt that was sent before the clock struck and ended after it counts in the quarter before."""
     await books.admit(request(1))
     await books.begin(request(1))
     sent_at = 1_800_000_000 - 1
@@ -174,26 +178,26 @@ async def test_usage_belongs_to_the_hour_of_sending(books: Books) -> None:
     await books.close(request(1))
 
     async with books.database.transaction() as connection:
-        assert await connection.scalar(select(hourly.c.hour)) == 1_800_000_000 - 3600
-    assert await books.used(since=1_800_000_000 - 3600) == Used(15, 0)
-    assert await books.used(since=1_800_000_000) == Used(0, 0)
+        assert await connection.scalar(select(slots.c.slot)) == 1_800_000_000 - 900
+    assert await books.used(30, since=1_800_000_000 - 900) == (15, 0)
+    assert await books.used(30, since=1_800_000_000) == (0, 0)
 
 
 async def test_reservation_counts_until_it_is_given_back(books: Books) -> None:
     """An open request counts with its reservation, for the bot and its member; a closed one with its use."""
     await books.admit(request(1, user_id=30, tokens=100))
     await books.admit(request(2, user_id=31, tokens=0, pictures=1))
-    assert await books.used() == Used(100, 1)
-    assert await books.used(30) == Used(100, 0)
-    assert await books.used(31) == Used(0, 1)
+    assert await books.used() == (100, 1)
+    assert await books.used(30) == (100, 0)
+    assert await books.used(31) == (0, 1)
 
     await books.begin(request(1))
     await books.end(request(1), SETTLED)
-    assert await books.used(30) == Used(115, 0)
+    assert await books.used(30) == (115, 0)
     await books.close(request(1))
     await books.close(request(2))
 
-    assert await books.used() == Used(15, 0)
+    assert await books.used() == (15, 0)
 
 
 async def test_closing_twice_changes_nothing(books: Books) -> None:
@@ -201,8 +205,8 @@ async def test_closing_twice_changes_nothing(books: Books) -> None:
     await books.admit(request(1))
     await books.close(request(1))
     async with books.database.transaction() as connection:
-        await close_request(connection, 1, "failed")
-        assert await connection.scalar(select(requests.c.outcome)) == "answered"
+        await close_request(connection, 1, "answered")
+        assert await connection.scalar(select(requests.c.outcome)) == "failed"
 
 
 async def test_reconcile_books_open_attempts_at_their_most(books: Books) -> None:
@@ -218,8 +222,8 @@ async def test_reconcile_books_open_attempts_at_their_most(books: Books) -> None
         outcomes = (await connection.execute(select(requests.c.outcome))).scalars().all()
     assert (row.state, row.usage_source, row.error_class) == ("estimated", "cap", "interrupted")
     assert list(outcomes) == ["lost", "lost"]
-    assert await books.used() == Used(100, 1)
-    assert await books.totals() == Totals(1, 0, 60, 40, 100, 1)
+    assert await books.used() == (100, 1)
+    assert await books.totals() == Totals(1, 0, 60, 40, 100, 1, unpriced=1, estimated=1)
 
 
 async def test_reconcile_leaves_what_has_ended(books: Books) -> None:
@@ -230,7 +234,7 @@ async def test_reconcile_leaves_what_has_ended(books: Books) -> None:
     await books.close(request(1))
 
     assert await books.reconcile() == Reconciled(0, 0)
-    assert await books.totals() == Totals(requests=1, prompt_tokens=10, completion_tokens=5)
+    assert await books.totals() == Totals(requests=1, prompt_tokens=10, completion_tokens=5, unpriced=1)
 
 
 async def test_crash_between_begin_and_end_shows_as_a_discrepancy(books: Books) -> None:
@@ -252,6 +256,6 @@ async def test_numbers_may_be_large(books: Books) -> None:
     await books.end(huge, Ending("settled", "provider", prompt_tokens=10**9, completion_tokens=10**9))
     await books.close(huge)
 
-    assert await books.used(2**63 - 4) == Used(2 * 10**9, 0)
+    assert await books.used(2**63 - 4) == (2 * 10**9, 0)
     async with books.database.transaction() as connection:
         assert await connection.scalar(select(func.max(attempts.c.guild_id))) == 2**63 - 2

@@ -16,11 +16,11 @@ from db.ledger import (
     close_request,
     end_attempt,
     reconcile,
-    used_since,
 )
-from db.usage import Totals, read_totals
+from db.rollup import SUMS, Totals
+from db.usage import View, read_totals
 from db.verify import find_discrepancies
-from tests.db.entries import attempt, request
+from tests.db.entries import attempt, request, used_by
 
 MOST = 1000  # tokens that each attempt may use, and half as many for its prompt
 TOKENS = st.integers(0, MOST)
@@ -38,7 +38,7 @@ class Expected:
     seen: set[int] = field(default_factory=set)
     begun: dict[int, int] = field(default_factory=dict)  # how many attempts each request has had
     sent: set[tuple[int, int]] = field(default_factory=set)
-    totals: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0, 0])
+    totals: list[int] = field(default_factory=lambda: [0] * len(SUMS))
 
     def end(self, key: tuple[int, int], state: str, prompt: int, completion: int) -> bool:
         if key not in self.sent:
@@ -46,7 +46,9 @@ class Expected:
         self.sent.remove(key)
         free = state == "unbilled"
         estimated = prompt + completion if state == "estimated" else 0
-        more = (int(not free), int(free), prompt, completion, estimated, 0)
+        billed = int(not free)
+        figures = (prompt, completion, estimated, 0, 0, 0)
+        more = (billed, int(free), *figures, billed, int(state == "estimated"), 0)
         self.totals = [old + new for old, new in zip(self.totals, more, strict=True)]
         return True
 
@@ -72,9 +74,10 @@ async def happen(connection: Connection, expected: Expected, event: Event) -> No
         assert await end_attempt(connection, *last, ending) == expected.end(last, "unbilled", 0, 0)
     elif kind in ("settle", "abandon"):
         state = "settled" if kind == "settle" else "estimated"
-        ending = Ending(state, "provider", prompt_tokens=prompt, completion_tokens=completion)
+        source = "provider" if kind == "settle" else "tokenizer"
+        ending = Ending(state, source, prompt_tokens=prompt, completion_tokens=completion)
         assert await end_attempt(connection, *last, ending) == expected.end(last, state, prompt, completion)
-        await close_request(connection, number, "answered")
+        await close_request(connection, number, "failed")
         expected.open.discard(number)
     elif kind == "reconcile":
         await expect_reconciliation(connection, expected)
@@ -93,13 +96,13 @@ async def play(database: Database, events: list[Event]) -> None:
     for event in events:
         async with database.transaction() as connection:
             await happen(connection, expected, event)
-            used = await used_since(connection, 0)
-            assert used.tokens == sum(expected.totals[2:4]) + 2 * MOST * len(expected.open)
+            tokens, _ = await used_by(connection)
+            assert tokens == sum(expected.totals[2:4]) + 2 * MOST * len(expected.open)
     async with database.transaction() as connection:
         await expect_reconciliation(connection, expected)
         assert await find_discrepancies(connection) == []
-        assert await read_totals(connection, 0) == Totals(*expected.totals)
-        assert (await used_since(connection, 0)).tokens == sum(expected.totals[2:4])
+        assert await read_totals(connection, View(None), 0, 2**40) == Totals(*expected.totals)
+        assert (await used_by(connection))[0] == sum(expected.totals[2:4])
 
 
 @hypothesis.settings(deadline=None, max_examples=30, database=None)

@@ -15,8 +15,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.engine import Database, DatabaseUnusable, open_database
 from db.history import ConversationKey, Turn, read_turns
+from db.ledger import Reconciled, reconcile
 from db.migrate import migration_config
+from db.rollup import Totals
 from db.tables import Base
+from db.usage import Line, View, read_days, read_totals
 from db.verify import find_discrepancies
 from tests.db.entries import book, request
 
@@ -225,3 +228,45 @@ def test_crash_in_a_migration_leaves_nothing_half_done(file: Path, statements: i
 
     asyncio.run(start())
     assert any("some-model" in line for line in dump(file))
+
+
+OLD_REQUEST = "INSERT INTO requests VALUES ({0}, {0}, 10, 20, 30, 'ask', 1, {1}, {2}, 0, '{3}')"
+OLD_ATTEMPT = (
+    "INSERT INTO attempts VALUES ({0}, {0}, 1, 10, 20, 30, 'ask', 'some-vendor', 'some-model', 'SOME_KEY', "
+    "{1}, {1}, '{2}', '{3}', '{4}', {5}, 5, 0, 0, 0)"
+)
+
+
+def test_books_of_the_first_release_are_kept(file: Path) -> None:
+    """What was booked before there were prices is rolled up anew to the quarter of an hour, as unpriced."""
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config = migration_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for statement in (
+            OLD_REQUEST.format(1, 0, 0, "answered"),
+            OLD_REQUEST.format(2, 0, 0, "failed"),
+            OLD_REQUEST.format(3, 1, 90, ""),
+            OLD_ATTEMPT.format(1, 1_800_001_799, "settled", "provider", "", 10),
+            OLD_ATTEMPT.format(2, 1_800_001_800, "unbilled", "", "rate", 0).replace(
+                ", 5, 0, 0, 0)", ", 0, 0, 0, 0)"
+            ),
+            OLD_ATTEMPT.format(3, 1_800_001_801, "sent", "", "", 60),
+            "INSERT INTO usage_hourly VALUES (10, 1800000000, 20, 30, 'ask', 'some-vendor', 'some-model', "
+            "1, 1, 10, 5, 0, 0)",
+        ):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+    async def start() -> tuple[Totals, list[Line], Reconciled, list[str]]:
+        async with open_database(address(file)) as database, database.transaction() as connection:
+            totals = await read_totals(connection, View(10), 1_800_000_000, 1_800_086_400)
+            days = await read_days(connection, View(10), [1_800_000_900, 1_800_001_800], 1_800_002_700)
+            return totals, days, await reconcile(connection), await find_discrepancies(connection)
+
+    totals, days, reconciled, problems = asyncio.run(start())
+    assert totals == Totals(1, 1, 10, 5, unpriced=1)
+    assert [line.totals for line in days] == [Totals(1, 0, 10, 5, unpriced=1), Totals(failures=1)]
+    assert reconciled == Reconciled(1, 1)
+    assert problems == []

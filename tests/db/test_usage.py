@@ -1,14 +1,18 @@
 """Reports: sums by member and by model, of one server and one period."""
 
+from functools import partial
+
 import pytest
 from sqlalchemy import update
 
 from db.engine import Database
-from db.ledger import Ending, attempts, hourly
-from db.usage import Grouping, Totals, UsageRow, read_rows, read_totals
-from tests.db.entries import ESTIMATED, SETTLED, UNBILLED, book, request
+from db.ledger import Ending, attempts
+from db.rollup import Totals, slots
+from db.usage import Grouping, Line, View, read_top, read_totals
+from tests.db.entries import ESTIMATED, SETTLED, UNBILLED, book, request, roll_up_again
 
 DAY = 86400
+FOR_EVER = 2**40 // DAY * DAY
 NOON = 20_000 * DAY + 12 * 3600
 
 
@@ -38,73 +42,77 @@ async def used(database: Database) -> Database:
 async def totals(
     database: Database, since: int = 0, *, guild_id: int | None = None, user_id: int | None = None
 ) -> Totals:
-    return await database.run(
-        lambda connection: read_totals(connection, since, guild_id=guild_id, user_id=user_id)
-    )
+    view = View(guild_id, user_id)
+    return await database.run(lambda connection: read_totals(connection, view, since, FOR_EVER))
 
 
-async def rows(database: Database, by: Grouping, guild_id: int, user_id: int | None = None) -> list[UsageRow]:
-    return await database.run(
-        lambda connection: read_rows(connection, 0, by, guild_id=guild_id, user_id=user_id)
-    )
+async def rows(
+    database: Database, by: Grouping, guild_id: int, user_id: int | None = None, *, since: int = 0
+) -> list[Line]:
+    view = View(guild_id, user_id)
+    lines, count = await database.run(lambda connection: read_top(connection, view, by, since, FOR_EVER, 100))
+    assert count == len(lines)
+    return lines
 
 
 async def test_totals_of_a_server_hold_no_other_server(used: Database) -> None:
     """A server's sums are those of its own requests, not of other servers or direct messages."""
-    assert await totals(used, guild_id=10) == Totals(4, 0, 1110, 555, 0, 1)
-    assert await totals(used, guild_id=11) == Totals(1, 0, 7, 7, 0, 0)
-    assert await totals(used, guild_id=0) == Totals(1, 0, 3, 3, 0, 0)
+    assert await totals(used, guild_id=10) == Totals(4, 0, 1110, 555, 0, 1, unpriced=4)
+    assert await totals(used, guild_id=11) == Totals(1, 0, 7, 7, 0, 0, unpriced=1)
+    assert await totals(used, guild_id=0) == Totals(1, 0, 3, 3, 0, 0, unpriced=1)
     assert await totals(used, guild_id=12) == Totals()
 
 
 async def test_totals_of_a_member_are_those_of_one_server(used: Database) -> None:
     """A member's sums in one server leave out what the member used elsewhere."""
-    assert await totals(used, guild_id=10, user_id=30) == Totals(2, 0, 110, 55, 0, 0)
-    assert await totals(used, guild_id=0, user_id=30) == Totals(1, 0, 3, 3, 0, 0)
-    assert await totals(used, user_id=30) == Totals(4, 0, 120, 65, 0, 0)
+    assert await totals(used, guild_id=10, user_id=30) == Totals(2, 0, 110, 55, 0, 0, unpriced=2)
+    assert await totals(used, guild_id=0, user_id=30) == Totals(1, 0, 3, 3, 0, 0, unpriced=1)
+    assert await totals(used, user_id=30) == Totals(4, 0, 120, 65, 0, 0, unpriced=4)
 
 
 async def test_members_are_listed_by_what_they_used(used: Database) -> None:
     """A report by member has one line for each, the heaviest first, pictures last."""
     assert await rows(used, "member", 10) == [
-        UsageRow(31, "", Totals(1, 0, 1000, 500, 0, 0)),
-        UsageRow(30, "", Totals(2, 0, 110, 55, 0, 0)),
-        UsageRow(32, "", Totals(1, 0, 0, 0, 0, 1)),
+        Line(31, Totals(1, 0, 1000, 500, 0, 0, unpriced=1)),
+        Line(30, Totals(2, 0, 110, 55, 0, 0, unpriced=2)),
+        Line(32, Totals(1, 0, 0, 0, 0, 1, unpriced=1)),
     ]
 
 
 async def test_models_are_listed_by_what_they_used(used: Database) -> None:
     """A report by model adds up all members of the server, and with a member that member alone."""
     assert await rows(used, "model", 10) == [
-        UsageRow(0, "large", Totals(2, 0, 1010, 505, 0, 0)),
-        UsageRow(0, "small", Totals(1, 0, 100, 50, 0, 0)),
-        UsageRow(0, "painter", Totals(1, 0, 0, 0, 0, 1)),
+        Line("large", Totals(2, 0, 1010, 505, 0, 0, unpriced=2)),
+        Line("small", Totals(1, 0, 100, 50, 0, 0, unpriced=1)),
+        Line("painter", Totals(1, 0, 0, 0, 0, 1, unpriced=1)),
     ]
-    assert [row.model for row in await rows(used, "model", 10, 30)] == ["small", "large"]
+    assert [row.key for row in await rows(used, "model", 10, 30)] == ["small", "large"]
 
 
 async def test_lines_are_as_many_as_asked_for(used: Database) -> None:
-    """A report ends after its limit, with the heaviest lines."""
-    lines = await used.run(lambda connection: read_rows(connection, 0, "member", guild_id=10, limit=2))
+    """A report ends after its limit, with the heaviest lines, and says how many there are."""
+    read = partial(read_top, view=View(10), by="member", since=0, until=FOR_EVER, limit=2)
+    lines, count = await used.run(read)
 
-    assert [line.member_id for line in lines] == [31, 30]
+    assert [line.key for line in lines] == [31, 30]
+    assert count == 3
 
 
-async def test_period_begins_with_its_hour(database: Database) -> None:
-    """Sums since an hour hold that hour and later ones, and not the one before."""
+async def test_period_begins_with_its_quarter_of_an_hour(database: Database) -> None:
+    """Sums since a quarter of an hour hold that one and later ones, and not the one before."""
     async with database.transaction() as connection:
         for number in (1, 2, 3):
             await book(connection, request(number, user_id=number), SETTLED)
-            hour = NOON + (number - 2) * 3600
-            await connection.execute(update(hourly).where(hourly.c.user_id == number).values(hour=hour))
             await connection.execute(
-                update(attempts).where(attempts.c.user_id == number).values(sent_at=hour)
+                update(attempts)
+                .where(attempts.c.user_id == number)
+                .values(sent_at=NOON + (number - 2) * 900 + 899)
             )
+        await roll_up_again(connection)
 
-    assert (await totals(database, NOON - 3600)).requests == 3
-    assert (await totals(database, NOON)).requests == 2
-    assert (await totals(database, NOON + 3600)).requests == 1
-    assert (await totals(database, NOON + 7200)).requests == 0
+    for since, requests in ((NOON - 900, 3), (NOON, 2), (NOON + 900, 1), (NOON + 1800, 0)):
+        assert (await totals(database, since, guild_id=10)).requests == requests
+        assert len(await rows(database, "member", 10, since=since)) == requests
 
 
 async def test_estimates_and_failures_stand_apart(database: Database) -> None:
@@ -114,19 +122,19 @@ async def test_estimates_and_failures_stand_apart(database: Database) -> None:
             await book(connection, request(number), ending)
 
     found = await totals(database, guild_id=10)
-    assert found == Totals(2, 1, 22, 8, 15, 0)
+    assert found == Totals(2, 1, 22, 8, 15, unpriced=2, estimated=1)
     assert found.tokens == 30
 
 
-async def test_requests_of_one_hour_share_a_line(database: Database) -> None:
-    """The roll-up has one line for an hour, place, member and model, however many requests there were."""
+async def test_requests_of_a_quarter_of_an_hour_share_a_line(database: Database) -> None:
+    """The roll-up has one line for a quarter of an hour, place, member and model, not one a request."""
     async with database.transaction() as connection:
         for number in range(1, 21):
             await book(connection, request(number), SETTLED)
         await connection.execute(update(attempts).values(sent_at=NOON))
-        lines = (await connection.execute(hourly.select())).all()
-        await connection.execute(update(hourly).values(hour=NOON))
+        lines = (await connection.execute(slots.select())).all()
+        await roll_up_again(connection)
 
-    # Two, should the hour have struck in the middle.
+    # Two, should the clock have struck in the middle.
     assert len(lines) in (1, 2)
-    assert await totals(database) == Totals(20, 0, 200, 100, 0, 0)
+    assert await totals(database) == Totals(20, 0, 200, 100, unpriced=20)

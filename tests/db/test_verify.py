@@ -2,13 +2,16 @@
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
 from db.engine import Database
 from db.history import StoredPicture, add_turn
-from db.ledger import admit, attempts, begin_attempt, hourly, requests
+from db.ledger import admit, attempts, begin_attempt, requests
+from db.rollup import slots, summed
+from db.verify import find_discrepancies
 from tests.db.entries import UNBILLED, attempt, book, discrepancies, request, turn
 
 
@@ -23,46 +26,97 @@ async def books(database: Database) -> Database:
     return database
 
 
+# The roll-up and each of its seven sums have their say where something is missing or wrong.
+KINDS = ("slots", "slot", "day", "member", "member8", "channel", "server", "bot")
+
+
+def differ(*kinds: str) -> list[str]:
+    return [f"Ledger and roll-up ({kind}) differ" for kind in kinds]
+
+
 TAMPERING = {
     "attempts without an end": (
         "UPDATE attempts SET state = 'sent' WHERE interaction_id = 1",
-        ["1 attempts have no final state.", "Ledger and roll-up differ"],
+        ["1 attempts have no final state.", "1 requests were answered by nobody.", *differ(*KINDS)],
     ),
     "attempts in a state there is not": (
         "UPDATE attempts SET state = 'paid' WHERE interaction_id = 1",
-        ["1 attempts have no final state."],
+        ["1 attempts have no final state.", "1 requests were answered by nobody."],
+    ),
+    "attempts that say nothing of what was asked": (
+        "UPDATE attempts SET command = '' WHERE interaction_id = 1",
+        [
+            "1 attempts do not say what was asked, or when.",
+            *differ("slots", "slots", "slot", "slot", "day", "day", "bot", "bot"),
+        ],
+    ),
+    "attempts that ended at no time": (
+        "UPDATE attempts SET ended_at = NULL WHERE interaction_id = 1",
+        ["1 attempts have ended without a time."],
+    ),
+    "figures from nowhere": (
+        "UPDATE attempts SET usage_source = '' WHERE interaction_id = 1",
+        ["1 attempts have figures from a source that does not fit their state."],
+    ),
+    "unbilled attempts with figures": (
+        "UPDATE attempts SET pictures = 1 WHERE interaction_id = 2",
+        ["1 unbilled attempts have figures.", *differ(*KINDS)],
     ),
     "unbilled attempts that cost": (
-        "UPDATE attempts SET pictures = 1 WHERE interaction_id = 2",
-        ["1 unbilled attempts have figures.", "Ledger and roll-up differ"],
+        "UPDATE attempts SET cost_micros = 7, price_date = '2026-11-01' WHERE interaction_id = 2",
+        ["1 unbilled attempts cost.", *differ(*KINDS)],
+    ),
+    "unbilled attempts without a price": (
+        "UPDATE attempts SET cost_micros = NULL WHERE interaction_id = 2",
+        ["1 unbilled attempts cost."],
+    ),
+    "figures below nothing": (
+        "UPDATE attempts SET cached_tokens = -1 WHERE interaction_id = 1",
+        ["1 attempts have figures below nothing."],
+    ),
+    "a cost from no price": (
+        "UPDATE attempts SET cost_micros = 7 WHERE interaction_id = 1",
+        ["1 attempts have a cost, and no price it came from.", *differ(*KINDS)],
+    ),
+    "a price that is forgotten": (
+        "UPDATE usage_sums SET unpriced = 0 WHERE kind = 'day' AND unpriced = 1",
+        differ("day"),
+    ),
+    "an unknown delivery": (
+        "UPDATE attempts SET delivered = 'perhaps' WHERE interaction_id = 1",
+        ["1 attempts have an unknown delivery."],
     ),
     "an attempt's figures": (
         "UPDATE attempts SET prompt_tokens = prompt_tokens + 1 WHERE interaction_id = 1",
-        ["Ledger and roll-up differ"],
+        differ(*KINDS),
     ),
-    "an estimate sold as a count": (
-        "UPDATE attempts SET state = 'estimated' WHERE interaction_id = 1",
-        ["Ledger and roll-up differ"],
+    "an attempt's number": (
+        "UPDATE attempts SET attempt = 2 WHERE interaction_id = 1",
+        ["1 requests miss an attempt."],
     ),
     "an attempt taken away": (
         "DELETE FROM attempts WHERE interaction_id = 1",
-        ["Ledger and roll-up differ"],
+        ["1 requests were answered by nobody.", *differ(*KINDS)],
     ),
-    "an attempt of another hour": (
-        "UPDATE attempts SET sent_at = sent_at - 3600 WHERE interaction_id = 1",
-        ["Ledger and roll-up differ", "Ledger and roll-up differ"],
+    "a fallback hidden": (
+        "UPDATE attempts SET fallback = true WHERE interaction_id = 1",
+        differ(*KINDS),
+    ),
+    "another key": (
+        "UPDATE attempts SET key_variable = 'OTHER_KEY' WHERE interaction_id = 1",
+        differ("bot", "bot"),
     ),
     "a roll-up's figures": (
-        "UPDATE usage_hourly SET completion_tokens = 4 WHERE user_id = 30",
-        ["Ledger and roll-up differ"],
+        "UPDATE usage_slots SET completion_tokens = 4 WHERE user_id = 30",
+        differ("slots"),
     ),
     "a roll-up's member": (
-        "UPDATE usage_hourly SET user_id = 32 WHERE user_id = 30",
-        ["Ledger and roll-up differ", "Ledger and roll-up differ"],
+        "UPDATE usage_slots SET user_id = 32 WHERE user_id = 30",
+        differ("slots", "slots"),
     ),
     "a roll-up taken away": (
-        "DELETE FROM usage_hourly WHERE user_id = 31",
-        ["Ledger and roll-up differ"],
+        "DELETE FROM usage_sums WHERE kind = 'member' AND subject_id = 31",
+        differ("member"),
     ),
     "a request left open": (
         "UPDATE requests SET open = true WHERE interaction_id = 1",
@@ -75,6 +129,30 @@ TAMPERING = {
     "a picture's reservation that leaked": (
         "UPDATE requests SET reserved_pictures = 1 WHERE interaction_id = 1",
         ["1 requests are open or hold a reservation."],
+    ),
+    "money that leaked": (
+        "UPDATE requests SET reserved_micros = 1 WHERE interaction_id = 1",
+        ["1 requests are open or hold a reservation."],
+    ),
+    "an end there is not": (
+        "UPDATE requests SET outcome = 'vanished' WHERE interaction_id = 1",
+        ["1 requests have ended in no known way."],
+    ),
+    "a role that has used what nobody booked": (
+        "UPDATE requests SET role_ids = '7' WHERE interaction_id = 1",
+        ["What role 7 has used differs"],
+    ),
+    "a role that has used nothing": (
+        "INSERT INTO usage_roles VALUES (7, 900, 1, 0, 0)",
+        ["What role 7 has used differs"],
+    ),
+    "a budget of nothing there is": (
+        "INSERT INTO budgets VALUES (1, 10, 'server', 0, 'bananas', 'day', 5, 1, 1, 0)",
+        ["1 budgets are none."],
+    ),
+    "a notice that is never given": (
+        "INSERT INTO budget_notices VALUES ('server 10', 0, 60)",
+        ["1 notices are of a share that is never told."],
     ),
     "half a turn": (
         "DELETE FROM history WHERE role = 'user'",
@@ -133,18 +211,20 @@ async def test_picture_without_its_question_is_found(books: Database, database_u
 async def test_difference_names_its_place_and_figures(books: Database) -> None:
     """A difference between ledger and roll-up says where it is, what is booked and what is reported."""
     async with books.transaction() as connection:
-        await connection.execute(text("UPDATE usage_hourly SET prompt_tokens = 11 WHERE user_id = 30"))
+        await connection.execute(text("UPDATE usage_slots SET prompt_tokens = 11 WHERE user_id = 30"))
 
     [sentence] = await discrepancies(books)
 
     assert "'user_id': 30" in sentence
     assert "'model': 'some-model'" in sentence
-    assert "(1, 0, 10, 5, 0, 0) booked, (1, 0, 11, 5, 0, 0) reported" in sentence
+    assert (
+        "(1, 0, 10, 5, 0, 0, 0, 0, 1, 0, 0) booked, (1, 0, 11, 5, 0, 0, 0, 0, 1, 0, 0) reported" in sentence
+    )
     await wipe(books)
 
 
 async def test_running_request_counts_as_a_discrepancy(books: Database) -> None:
-    """The check is for quiet moments: what is still running is found too."""
+    """What is still running is found too, unless the check is told that the bot is at work."""
     async with books.transaction() as connection:
         await admit(connection, request(3))
         await begin_attempt(connection, attempt(request(3)))
@@ -153,12 +233,14 @@ async def test_running_request_counts_as_a_discrepancy(books: Database) -> None:
         "1 attempts have no final state.",
         "1 requests are open or hold a reservation.",
     ]
+    assert await books.run(partial(find_discrepancies, running=True)) == []
     await wipe(books)
 
 
 async def wipe(database: Database) -> None:
     """The fixture checks the books at its end too."""
     async with database.transaction() as connection:
-        await connection.execute(text("DELETE FROM history"))
-        for table in (attempts, hourly, requests):
+        for name in ("history", "budgets", "budget_notices", "usage_roles"):
+            await connection.execute(text(f"DELETE FROM {name}"))  # noqa: S608 (our own names)
+        for table in (attempts, slots, summed, requests):
             await connection.execute(table.delete())

@@ -1,0 +1,58 @@
+"""Whether answers reached their members, noted in the ledger a moment later and many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Literal
+
+from db.engine import Database, DatabaseError
+from db.ledger import mark_delivered
+
+log = logging.getLogger(__name__)
+
+Delivered = Literal["full", "partial", "none"]
+
+# A note is not worth a transaction of its own: those of this time share one. What a crash takes with it
+# stays unknown in the ledger, which is the truth.
+SECONDS_BETWEEN_WRITES = 1.0
+
+
+class Deliveries:
+    """Collects notes and writes them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._noted: dict[int, Delivered] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def note(self, interaction_id: int, delivered: Delivered) -> None:
+        """Note how much of an interaction's answer its member was shown; the last word counts."""
+        self._noted[interaction_id] = delivered
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_soon())
+
+    async def write(self) -> None:
+        """Write what is noted, now. Raises DatabaseError, and keeps the notes."""
+        noted, self._noted = self._noted, {}
+        if not noted:
+            return
+        try:
+            await self._database.run(lambda connection: mark_delivered(connection, noted))
+        except DatabaseError:
+            self._noted = noted | self._noted
+            raise
+
+    async def close(self) -> None:
+        """Write what is noted and wait for nothing more. Raises DatabaseError."""
+        if self._writing is not None:
+            self._writing.cancel()
+        await self.write()
+
+    async def _write_soon(self) -> None:
+        while self._noted:
+            await asyncio.sleep(SECONDS_BETWEEN_WRITES)
+            try:
+                await self.write()
+            except DatabaseError as error:
+                log.warning("what was delivered cannot be noted now: %s", error.__cause__ or error)

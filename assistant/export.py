@@ -1,0 +1,65 @@
+"""A report as a file: CSV for spreadsheets, JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from assistant.periods import find_zone
+from assistant.usage import Report
+from db.rollup import SUMS
+from db.usage import Line
+
+# A cell that begins so may be taken for a formula, also after white space and in its wide forms.
+FORMULA_SIGNS = "=+-@\t\r\n＝＋－＠"
+IDS = ("member", "channel", "server")
+
+
+def as_csv(report: Report, names: Mapping[int | str, str]) -> bytes:
+    """The lines of a report as CSV in UTF-8 with its mark, every text safe to open in a spreadsheet.
+
+    `names` are shown beside ids. An id has an apostrophe before it, since spreadsheets round numbers of more
+    than fifteen digits.
+    """
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+    writer.writerow([report.by, *(["name"] if report.by in IDS else []), *SUMS])
+    for line in report.lines:
+        key = _key(report, line)
+        cells = [f"'{key}", safe_cell(names.get(line.key, ""))] if report.by in IDS else [safe_cell(key)]
+        writer.writerow([*cells, *line.totals])
+    return file.getvalue().encode("utf-8-sig", "replace")
+
+
+def as_json(report: Report, names: Mapping[int | str, str]) -> bytes:
+    """The lines of a report, its totals and its days as JSON. Ids are texts: many programs round them."""
+
+    def line(of: Line) -> dict[str, object]:
+        name = {"name": names.get(of.key, "")} if report.by in IDS else {}
+        return {report.by: _key(report, of), **name, **of.totals._asdict()}
+
+    content = {
+        "from": report.days.first.isoformat(),
+        "to": report.days.last.isoformat(),
+        "time_zone": report.time_zone,
+        "totals": report.totals._asdict(),
+        "days": [{"day": day.isoformat(), **totals._asdict()} for day, totals in report.daily],
+        "lines": [line(of) for of in report.lines],
+    }
+    return json.dumps(content, indent=1).encode("ascii")
+
+
+def safe_cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: an apostrophe goes before what may be one."""
+    begins = text.lstrip(" \u00a0\ufeff")[:1] or text[:1]
+    return f"'{text}" if begins and begins in FORMULA_SIGNS else text
+
+
+def _key(report: Report, line: Line) -> str:
+    if report.by == "day":
+        moment = datetime.fromtimestamp(int(line.key), find_zone(report.time_zone))
+        return moment.date().isoformat()
+    return str(line.key)

@@ -1,0 +1,63 @@
+"""Reading a database that a bot may be writing to at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from db.engine import DatabaseUnusable
+from db.migrate import current_schema, newest_schema
+
+
+@asynccontextmanager
+async def open_reader(address: str) -> AsyncIterator[AsyncConnection]:
+    """A connection in one read transaction, which sees the database as it was at one moment.
+
+    On SQLite it is opened read-only. SQLite before 3.51.3 can corrupt a file when two connections write or
+    checkpoint at once; this one can do neither. Raises DatabaseUnusable.
+    """
+    url = make_url(address)
+    options: dict[str, Any] = {}
+    if url.get_backend_name() == "sqlite":
+        url = _read_only(url)
+    else:
+        options["isolation_level"] = "REPEATABLE READ"
+    engine = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True, **options)
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "connect", _leave_transactions_to_us)
+        event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    try:
+        async with engine.connect() as connection:
+            found = await connection.run_sync(current_schema)
+            if found != newest_schema():
+                raise DatabaseUnusable(
+                    f"The database has the schema {found or 'of no Colloquy'}, and this Colloquy writes "
+                    f"{newest_schema()}. Start the bot once: it brings the database up to date."
+                )
+            yield connection
+    except (DBAPIError, OSError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise DatabaseUnusable(f"The database cannot be read: {reason}.") from None
+    finally:
+        await engine.dispose()
+
+
+def _leave_transactions_to_us(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA busy_timeout = 5000")
+
+
+def _read_only(url: URL) -> URL:
+    path = Path(str(url.database)).absolute()
+    if not path.is_file():
+        raise DatabaseUnusable(f"There is no database at {path}. Start the bot once.")
+    query = {"mode": "ro", "uri": "true"}
+    return URL.create(url.drivername, database=f"file:{quote(str(path))}", query=query)

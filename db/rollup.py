@@ -1,0 +1,124 @@
+"""The roll-up that reports and budgets read: sums over ended attempts, written along with each ending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.tables import RoleUsage, SlotUsage, SummedUsage
+
+slots: Table = SlotUsage.__table__  # type: ignore[assignment]  # declared as FromClause
+summed: Table = SummedUsage.__table__  # type: ignore[assignment]  # declared as FromClause
+role_usage: Table = RoleUsage.__table__  # type: ignore[assignment]  # declared as FromClause
+
+SLOT = 900
+DAY = 86400
+BLOCK = 8 * DAY
+# The guild_id of rows that are about the whole bot.
+WHOLE_BOT = -1
+
+
+class Totals(NamedTuple):
+    """Sums over ended attempts. `failures` are requests that vendors refused; they cost nothing."""
+
+    requests: int = 0
+    failures: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated_tokens: int = 0
+    pictures: int = 0
+    pixels: int = 0
+    cost_micros: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+    fallbacks: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def estimated_share(self) -> float:
+        """The share of requests whose figures are ours and no vendor's, from 0 to 1."""
+        return self.estimated / self.requests if self.requests else 0.0
+
+    @property
+    def unpriced_share(self) -> float:
+        """The share of requests that the cost leaves out, since their models have no price; 0 to 1."""
+        return self.unpriced / self.requests if self.requests else 0.0
+
+
+SUMS = Totals._fields
+
+
+async def add_to_rollup(connection: AsyncConnection, place: Mapping[str, Any], ended: Totals) -> None:
+    """Add one ended attempt. `place` has its sent_at, guild_id, channel_id and so on, key included."""
+    figures = ended._asdict()
+    sent_at, guild_id = place["sent_at"], place["guild_id"]
+    slot, day = sent_at - sent_at % SLOT, sent_at - sent_at % DAY
+    what = {name: place[name] for name in ("command", "provider", "model")}
+    row = {
+        "guild_id": guild_id,
+        "slot": slot,
+        "channel_id": place["channel_id"],
+        "user_id": place["user_id"],
+        **what,
+        **figures,
+    }
+    await _add(connection, slots, SUMS, [row])
+    blank = {"subject_id": 0, "command": "", "provider": "", "model": "", "key_variable": "", **figures}
+    here = {**blank, "guild_id": guild_id, "time": day}
+    everywhere = {**blank, "guild_id": WHOLE_BOT, "time": day}
+    await _add(
+        connection,
+        summed,
+        SUMS,
+        [
+            {**here, "kind": "slot", "time": slot, **what},
+            {**here, "kind": "day", **what},
+            {**here, "kind": "member", "subject_id": place["user_id"]},
+            {**here, "kind": "member8", "subject_id": place["user_id"], "time": sent_at - sent_at % BLOCK},
+            {**here, "kind": "channel", "subject_id": place["channel_id"]},
+            {**everywhere, "kind": "server", "subject_id": guild_id},
+            {**everywhere, "kind": "bot", **what, "key_variable": place["key_variable"]},
+        ],
+    )
+
+
+async def add_to_roles(
+    connection: AsyncConnection, role_ids: Sequence[int], sent_at: int, ended: Totals
+) -> None:
+    """Add one ended attempt to what the holders of roles have used."""
+    row = {
+        "slot": sent_at - sent_at % SLOT,
+        "tokens": ended.tokens,
+        "pictures": ended.pictures,
+        "cost_micros": ended.cost_micros,
+    }
+    rows = [{**row, "role_id": role_id} for role_id in role_ids]
+    await _add(connection, role_usage, ("tokens", "pictures", "cost_micros"), rows)
+
+
+async def _add(
+    connection: AsyncConnection, table: Table, sums: Sequence[str], rows: list[dict[str, Any]]
+) -> None:
+    statement = insert_into(connection, table)
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(table.primary_key),
+            set_={name: table.c[name] + statement.excluded[name] for name in sums},
+        ),
+        rows,
+    )
+
+
+def insert_into(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT with ON CONFLICT, which both databases have under the same names."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)

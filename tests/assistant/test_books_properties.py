@@ -1,0 +1,147 @@
+"""The books under any sequence of events: ledger, roll-up and budgets agree after each."""
+
+import asyncio
+import tempfile
+from collections import Counter
+from contextlib import aclosing
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+
+from assistant.booking import Booking
+from assistant.limits import LimitReached
+from assistant.values import Answer, Delta, Limits, Question, Refusal
+from db.budgets import StoredBudget
+from db.engine import Database, open_database
+from db.ledger import reconcile
+from providers.base import ContentRefused, RateLimited, Unavailable, Usage
+from providers.prices import Price
+from providers.route import Target
+from tests.assistant.scene import Scene, origin
+from tests.fakes import ScriptedChat, ScriptedImages, Step, answer, key
+
+PRICE = Price(date=date(2026, 11, 1), prompt=Decimal(1), completion=Decimal(3), per_picture=Decimal("0.001"))
+BUDGETS = {"server": 0, "channel": 20, "role": 7, "member": 0}
+SCRIPTS: dict[str, list[Step]] = {
+    "answer": answer("Yes, ", "sure.", prompt_tokens=40, completion_tokens=30),
+    "refused": [RateLimited("slow down", retry_after=0.001)],
+    "filtered": [ContentRefused("no")],
+    "maybe billed": [Unavailable("late", maybe_billed=True)],
+    "broken off": ["Well, ", Unavailable("gone")],
+}
+PLACES = st.tuples(st.sampled_from([20, 21]), st.sampled_from([30, 31]), st.sampled_from([(), (7,), (7, 8)]))
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.sampled_from(sorted(SCRIPTS)), PLACES),
+        st.tuples(st.just("leave"), st.just("answer"), PLACES),
+        st.tuples(st.just("picture"), st.sampled_from(["answer", "refused"]), PLACES),
+        st.tuples(st.just("crash"), st.sampled_from(["admitted", "sent"]), PLACES),
+        st.tuples(st.sampled_from(["forget", "restart", "replay"]), st.just(""), PLACES),
+    ),
+    min_size=6,
+    max_size=14,
+)
+Place = tuple[int, int, tuple[int, ...]]
+Event = tuple[str, str, Place]
+
+
+def _where(place: Place) -> dict[str, Any]:
+    return dict(zip(("channel_id", "user_id", "role_ids"), place, strict=True))
+
+
+class Play:
+    """A bot that is stopped and started over one file, and what its budgets must say."""
+
+    def __init__(self, file: Path) -> None:
+        self._address = f"sqlite+aiosqlite:///{file}"
+        self._number = 0
+
+    async def run(self, events: list[Event]) -> None:
+        async with open_database(self._address) as database:
+            budgets = Scene(database).assistant.budgets
+            for scope, scope_id in BUDGETS.items():
+                for unit, amount in (("tokens", 150), ("dollars", 450), ("pictures", 1)):
+                    await budgets.set(StoredBudget(10, scope, scope_id, unit, "day", amount, 9))  # type: ignore[arg-type]  # scopes and units
+        while True:
+            # Each round is one life of the bot; it ends with a restart, a crash or the last event.
+            async with open_database(self._address) as database:
+                await database.run(reconcile)
+                await self._check(database)
+                rest = await self._live(database, events)
+            if rest is None:
+                return
+            events = rest
+
+    async def _live(self, database: Database, events: list[Event]) -> list[Event] | None:
+        for index, (kind, how, place) in enumerate(events):
+            if kind == "restart":
+                return events[index + 1 :]
+            if kind == "crash":  # in the middle of an answer: its request and attempt stay open
+                await self._crash(database, how, place)
+                return events[index + 1 :]
+            await self._happen(database, kind, how, place)
+            await self._check(database)
+        return None
+
+    async def _happen(self, database: Database, kind: str, how: str, place: Place) -> None:
+        where = _where(place)
+        scene = self._scene(database, how)
+        if kind != "replay":
+            self._number += 1
+        if kind == "forget":
+            await scene.assistant.forget(place[0])
+        elif kind == "picture":
+            await scene.imagine(self._number, **where)
+        elif kind == "leave":
+            question = Question(origin(self._number, **where), "Leave me.")
+            async with aclosing(scene.assistant.ask(question)) as pieces:
+                async for piece in pieces:
+                    assert isinstance(piece, Delta | Answer | Refusal)
+                    break
+        else:
+            await scene.ask(self._number, **where)
+
+    async def _crash(self, database: Database, how: str, place: Place) -> None:
+        """Leave what a kill leaves behind: a request that is open, and perhaps an attempt that was sent."""
+        self._number += 1
+        booking = Booking(database, origin(self._number, **_where(place)), "ask", tokens=200, micros=500)
+        try:
+            await booking.admit(Limits())
+            if how == "sent":
+                target = Target("first", "scripted-model", key(), PRICE)
+                await booking.begin(target, Usage(50, 150, estimated=True))
+        except LimitReached:
+            assert not booking.open
+
+    def _scene(self, database: Database, how: str) -> Scene:
+        chat = ScriptedChat(SCRIPTS.get(how, SCRIPTS["answer"]), name="first")
+        refused = [RateLimited("no", retry_after=500)] if how == "refused" else []
+        return Scene(database, [chat], [ScriptedImages(*refused)], route={"price": PRICE, "max_tokens": 100})
+
+    async def _check(self, database: Database) -> None:
+        scene = Scene(database)
+        assert await scene.discrepancies() == []
+        rows = await scene.attempts()
+        assert all(row.state != "sent" for row in rows)
+        expected = Counter({"tokens": 0, "pictures": 0, "dollars": 0})
+        for row in rows:
+            expected["tokens"] += row.prompt_tokens + row.completion_tokens
+            expected["pictures"] += row.pictures
+            expected["dollars"] += row.cost_micros
+        for status in await scene.assistant.budgets.holding(origin(1, role_ids=(7,))):
+            assert status.used.held == 0
+            assert status.used.spent <= status.limit.amount
+            if status.limit.scope == "server":
+                assert status.used.spent == expected[status.limit.unit]
+
+
+@hypothesis.settings(deadline=None, max_examples=20, database=None)
+@hypothesis.given(EVENTS)
+def test_any_sequence_leaves_ledger_roll_up_and_budgets_in_agreement(events: list[Event]) -> None:
+    """Whatever is asked, fails, is given back, forgotten or cut off by a restart: the sums agree."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(Play(Path(folder) / "x.db").run(events))

@@ -1,0 +1,82 @@
+"""Reports as files: safe to open, exact to read."""
+
+import csv
+import io
+import json
+from datetime import date
+
+import hypothesis
+from hypothesis import strategies as st
+
+from assistant.export import FORMULA_SIGNS, as_csv, as_json, safe_cell
+from assistant.periods import Days
+from assistant.usage import Report
+from db.rollup import SUMS, Totals
+from db.usage import Grouping, Line, View
+
+DAYS = Days(date(2026, 3, 28), date(2026, 3, 30))
+# Any text at all; in a file it is read back as it was, but for lone surrogates and line ends.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+FIGURES = st.lists(st.integers(0, 2**60), min_size=len(SUMS), max_size=len(SUMS))
+
+
+def report(by: Grouping, lines: list[Line], zone: str = "Europe/Berlin") -> Report:
+    days = [(day, Totals(requests=1)) for day in DAYS]
+    return Report(View(10), by, DAYS, zone, Totals(3), Totals(), lines, Totals(), 0, days)
+
+
+def read_csv(content: bytes) -> list[list[str]]:
+    assert content.startswith(b"\xef\xbb\xbf")
+    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+@hypothesis.given(TEXT, FIGURES)
+def test_no_cell_is_a_formula_and_none_is_lost(name: str, figures: list[int]) -> None:
+    """Every cell begins with what no spreadsheet takes for a formula, and holds the whole text."""
+    of = report("model", [Line(name, Totals(*figures))])
+    header, [cell, *numbers] = read_csv(as_csv(of, {}))
+
+    assert header == ["model", *SUMS]
+    assert cell[:1] not in FORMULA_SIGNS or not cell
+    assert cell in (name, f"'{name}")
+    assert [int(number) for number in numbers] == figures
+
+
+@hypothesis.given(st.integers(2**53, 2**63 - 1), TEXT)
+def test_ids_are_texts(member_id: int, name: str) -> None:
+    """An id is text in both files, to its last digit, with its member's name beside it."""
+    of = report("member", [Line(member_id, Totals(requests=1))])
+    [_, [cell, named, *_]] = read_csv(as_csv(of, {member_id: name}))
+    [line] = json.loads(as_json(of, {member_id: name}))["lines"]
+
+    assert cell == f"'{member_id}"
+    assert named == safe_cell(name)
+    assert (line["member"], line["name"]) == (str(member_id), name)
+
+
+def test_known_attacks_are_disarmed() -> None:
+    """What is known to start a program from a spreadsheet comes out as text."""
+    for text in ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1+1"):
+        assert safe_cell(text) == f"'{text}"
+    for text in ("", "plain", "a=b", "1+1"):
+        assert safe_cell(text) == text
+
+
+def test_names_that_are_no_unicode_are_written() -> None:
+    """Half a surrogate in a name spoils neither file."""
+    of = report("channel", [Line(5, Totals())])
+    assert b"'5" in as_csv(of, {5: "half \ud83d"})
+    assert json.loads(as_json(of, {5: "half \ud83d"}))["lines"][0]["channel"] == "5"
+
+
+def test_days_are_dates_of_the_zone() -> None:
+    """A day's line has its date, also where midnight is another day in UTC."""
+    of = report("day", [Line(1774652400, Totals(requests=2))])  # 2026-03-28, 00:00 in Berlin
+    assert read_csv(as_csv(of, {}))[1][0] == "2026-03-28"
+    content = json.loads(as_json(of, {}))
+    assert (content["from"], content["to"], content["time_zone"]) == (
+        "2026-03-28",
+        "2026-03-30",
+        "Europe/Berlin",
+    )
+    assert [day["day"] for day in content["days"]] == ["2026-03-28", "2026-03-29", "2026-03-30"]

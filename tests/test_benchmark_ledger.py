@@ -1,0 +1,41 @@
+"""The benchmark of the ledger: what it measures is right, whatever the time that takes."""
+
+from dataclasses import astuple
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+
+from assistant.periods import bounds, find_zone, named_days, today
+from assistant.usage import report
+from benchmarks.ledger import NOW, PLAIN, VIEW, ZONE, fill, measure, roll_up
+from db.engine import Database
+from db.ledger import attempts
+from db.verify import find_discrepancies
+
+
+async def test_every_figure_is_measured(tmp_path: Path) -> None:
+    """A small ledger is built and measured through to the end."""
+    assert all(figure > 0 for figure in astuple(await measure(3000, tmp_path)))
+
+
+async def test_the_report_says_what_the_rows_say(database: Database, tmp_path: Path) -> None:
+    """The report that is timed and the plain one beside it have the same members with the same sums."""
+    fill(tmp_path / "colloquy.db", 3000)
+    await database.run(roll_up)
+    days = named_days("30 days", today(find_zone(ZONE), NOW))
+    since, until = bounds(days, find_zone(ZONE))
+    found = await report(database, VIEW, days, "member", ZONE, NOW, None)
+    async with database.transaction() as connection:
+        values = {"guild": 1, "since": since, "until": until}
+        plain = (await connection.execute(text(PLAIN.format(line="user_id")), values)).all()
+        assert await connection.scalar(select(attempts.c.id).where(attempts.c.sent_at > until)) is None
+        problems = await find_discrepancies(connection)
+        for name in ("history", "usage_slots", "usage_sums", "attempts", "requests"):
+            await connection.execute(text(f"DELETE FROM {name}"))  # noqa: S608 (our own names)
+
+    assert {line.key: line.totals.requests for line in found.lines} == {row[0]: row[1] for row in plain}
+    assert {line.key: line.totals.prompt_tokens for line in found.lines} == {row[0]: row[2] for row in plain}
+    assert sum(totals.requests for _, totals in found.daily) == found.totals.requests
+    assert found.totals.requests == pytest.approx(3000, rel=0.02)
+    assert [problem for problem in problems if "roll-up" in problem] == []
