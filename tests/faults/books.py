@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 from bot import Colloquy
 from db.engine import open_database
@@ -19,12 +20,15 @@ class Books:
 
 
 async def read_books(database_url: str) -> Books:
-    """All of it, in the order in which it was begun."""
+    """All of it, in the order in which it was begun, whichever was answered first."""
     async with open_database(database_url) as database:
         return Books(
             [row["outcome"] for row in await rows(database, "requests")],
             [row["state"] for row in await rows(database, "attempts")],
-            [row["content"] for row in await rows(database, "history")],
+            [
+                row["content"]
+                for row in sorted(await rows(database, "history"), key=itemgetter("turn_id", "id"))
+            ],
         )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -85,8 +86,7 @@ async def test_a_hundred_members_at_once_in_one_channel_are_all_answered_in_orde
         assert len(vendor.requests) == 3
         echo.open.set()
         for number, interaction in enumerate(interactions):
-            ending = f"> Question {number}\nThe answer is {number}"
-            await interaction.until(lambda it, ending=ending: answered(it, ending), 120)  # type: ignore[misc]
+            await until_answered(interaction, number)
 
     places = [re.findall(r"number (\d+)\.", version.content) for version in last.original.versions]  # type: ignore[union-attr]
     seen = [int(place) for found in places for place in found]
@@ -114,12 +114,11 @@ async def test_a_thousand_members_in_fifty_channels_are_all_answered(
         assert len(vendor.requests) <= 150
         echo.open.set()
         for number, interaction in enumerate(interactions):
-            ending = f"The answer is {number}"
-            await interaction.until(lambda it, ending=ending: answered(it, ending), 200)  # type: ignore[misc]
+            await until_answered(interaction, number)
 
     check_prompts(vendor, channel_of)
     async with open_database(database_url) as database:
-        history = await rows(database, "history")
+        history = sorted(await rows(database, "history"), key=itemgetter("turn_id", "id"))
     for channel_id in range(CHANNEL_ID, CHANNEL_ID + 50):
         contents = [row["content"] for row in history if row["channel_id"] == channel_id]
         numbers = [number for number in range(1000) if channel_of[number] == channel_id]
@@ -152,8 +151,7 @@ async def test_a_kill_in_the_middle_of_a_crowd_loses_no_turn(
         again = [number for number in cut_off if f"Question {number}" not in kept]
         second = [await put_question(fake, number, CHANNEL_ID) for number in again]
         for number, interaction in zip(again, second, strict=True):
-            ending = f"The answer is {number}"
-            await interaction.until(lambda it, ending=ending: answered(it, ending), 120)  # type: ignore[misc]
+            await until_answered(interaction, number)
 
     check_prompts(vendor, dict.fromkeys(range(60), CHANNEL_ID))
     books = await read_books(database_url)
@@ -163,6 +161,12 @@ async def test_a_kill_in_the_middle_of_a_crowd_loses_no_turn(
     assert set(books.states) <= {"settled", "estimated"}
     assert sorted(books.history[1::2]) == sorted(f"The answer is {number}" for number in range(60))
     assert [re.sub("Question", "The answer is", text) for text in books.history[::2]] == books.history[1::2]
+
+
+async def until_answered(interaction: FakeInteraction, number: int) -> None:
+    """Wait until all of this answer is shown."""
+    await interaction.until(finished, 200)
+    assert answered(interaction, f"> Question {number}\nThe answer is {number}")
 
 
 def finished(interaction: FakeInteraction) -> bool:
