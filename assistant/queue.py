@@ -12,7 +12,7 @@ from assistant.stopping import Stopped
 from assistant.values import Refused
 
 MOST_OF_MEMBER = 5
-MOST_IN_CHANNEL = 50
+MOST_IN_CHANNEL = 200
 LONGEST_WAIT_SECONDS = 300.0
 
 TOO_MANY_OF_YOURS = (

@@ -7,7 +7,7 @@ import json
 import socket
 import struct
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -60,11 +60,13 @@ class Request:
 class FakeVendor:
     """A vendor. Each request takes the next reply: of those for its key if there are any, else of the rest.
 
-    A request that finds no reply is answered with 500, and fails the test when the vendor closes.
+    A request that finds no reply goes to `answer` if a test has set that; else it is answered with 500, and
+    fails the test when the vendor closes.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.answer: Callable[[Request], Awaitable[Reply]] | None = None
         self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self._unexpected: list[Request] = []
         self._closing = asyncio.Event()
@@ -115,11 +117,12 @@ class FakeVendor:
         self.requests.append(received)
         self._asked.set()
         queue = self._replies[received.key] or self._replies[""]
-        if not queue:
+        if not queue and self.answer is None:
             self._unexpected.append(received)
             return web.Response(status=500, text="no reply is scripted for this request")
         try:
-            return await self._play(request, queue.popleft())
+            reply = await self.answer(received) if self.answer and not queue else queue.popleft()
+            return await self._play(request, reply)
         except ConnectionError:
             self._left.set()
             return web.Response()

@@ -85,7 +85,7 @@ async def test_who_waits_for_themselves_blocks_nobody(database: Database) -> Non
 
 
 async def test_full_queues_refuse_with_what_to_do() -> None:
-    """Beyond 5 waiting questions of a member, and 50 in a channel, the next is refused at once."""
+    """Beyond 5 waiting questions of a member, and 200 in a channel, the next is refused at once."""
     queue = Queue(1)
     with ExitStack() as stack:
         for _ in range(1 + MOST_OF_MEMBER):
