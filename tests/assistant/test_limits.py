@@ -12,6 +12,7 @@ from assistant.values import Answer, Limits, Picture, Refusal
 from db.engine import Database
 from providers.base import ContentRefused, Unavailable
 from tests.assistant.scene import GatedChat, GatedImages, Scene
+from tests.db.entries import roll_up_again
 from tests.fakes import ScriptedChat, ScriptedImages, answer
 
 # A private question of up to four letters reserves 3 + 4 for the system prompt, 1 + 4 for itself, and the
@@ -105,8 +106,7 @@ async def test_yesterday_does_not_count(database: Database) -> None:
     await scene.ask(1, "Hi", private=True)
     assert isinstance((await scene.ask(2, "Hi", private=True))[-1], Refusal)
     await scene.execute("UPDATE attempts SET sent_at = sent_at - 86400")
-    await scene.execute("UPDATE usage_slots SET slot = slot - 86400")
-    await scene.execute("UPDATE usage_sums SET time = time - 86400")
+    await database.run(roll_up_again)
 
     assert isinstance((await scene.ask(3, "Hi", private=True))[-1], Answer)
 
