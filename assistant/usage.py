@@ -121,7 +121,7 @@ async def _lines(
         return await database.run(read)
     sums: dict[int | str, Totals] = {}
     for part in parts(view, by, since, until):
-        for key, totals in await database.run(partial(read_part, sources=[part])):
+        for key, totals in await database.run(partial(read_part, sources=part)):
             known = sums.get(key)
             sums[key] = Totals._make(map(add, known, totals)) if known else totals
     lines = sorted(map(Line._make, sums.items()), key=weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Table
@@ -105,20 +106,24 @@ async def add_to_roles(
 
 
 async def _add(
-    connection: AsyncConnection, table: Table, sums: Sequence[str], rows: list[dict[str, Any]]
+    connection: AsyncConnection, table: Table, sums: tuple[str, ...], rows: list[dict[str, Any]]
 ) -> None:
-    statement = insert_into(connection, table)
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(table.primary_key),
-            set_={name: table.c[name] + statement.excluded[name] for name in sums},
-        ),
-        rows,
+    await connection.execute(_upsert(connection.dialect.name, table, sums), rows)
+
+
+@lru_cache(maxsize=8)  # built once: that takes longer than to carry it out
+def _upsert(dialect: str, table: Table, sums: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
+    statement = _insert_into(dialect, table)
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={name: table.c[name] + statement.excluded[name] for name in sums},
     )
 
 
 def insert_into(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT with ON CONFLICT, which both databases have under the same names."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    return _insert_into(connection.dialect.name, table)
+
+
+def _insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

@@ -66,9 +66,17 @@ async def read_top(
     return sorted(lines, key=weight), top[0][1] if top else 0
 
 
-def parts(view: View, by: Grouping, since: int, until: int) -> list[Select[Any]]:
-    """What all lines of a period are read from, in parts that take a few milliseconds each."""
-    return _sources(view, by, since, until, PART)
+def parts(view: View, by: Grouping, since: int, until: int) -> list[list[Select[Any]]]:
+    """What all lines of a period are read from, in parts that do not take long."""
+    packed: list[list[Select[Any]]] = []
+    room, last = 0, None
+    for table, stretch, source in _stretches(view, by, since, until, PART):
+        if table is not last or stretch > room:
+            packed.append([])
+            room, last = PART, table
+        packed[-1].append(source)
+        room -= stretch
+    return packed
 
 
 async def read_part(connection: AsyncConnection, sources: Sequence[Select[Any]]) -> list[Line]:
@@ -137,18 +145,23 @@ def _gathered(sources: Sequence[Select[Any]]) -> FromClause:
     return (union_all(*sources) if len(sources) > 1 else sources[0]).subquery()
 
 
-def _sources(
-    view: View, by: Grouping | None, since: int, until: int, longest: int | None = None
-) -> list[Select[Any]]:
-    """One SELECT for each table and stretch of time that a period is read from."""
-    found: list[Select[Any]] = []
+def _sources(view: View, by: Grouping | None, since: int, until: int) -> list[Select[Any]]:
+    return [source for _, _, source in _stretches(view, by, since, until, max(1, until - since))]
+
+
+def _stretches(
+    view: View, by: Grouping | None, since: int, until: int, longest: int
+) -> list[tuple[Table, int, Select[Any]]]:
+    """A SELECT for each table and stretch of time that a period is read from, with its seconds."""
+    found: list[tuple[Table, int, Select[Any]]] = []
 
     def add(table: Table, place: ColumnElement[bool], begin: int, end: int) -> None:
         time, line = table.c.slot if table is slots else table.c.time, _column(table, by)
         sums = [table.c[name] for name in SUMS]
-        for start in range(begin, end, longest or max(1, end - begin)):
-            stop = min(end, start + longest) if longest else end
-            found.append(select(line.label("line"), *sums).where(place, time >= start, time < stop))
+        for start in range(begin, end, longest):
+            stop = min(end, start + longest)
+            source = select(line.label("line"), *sums).where(place, time >= start, time < stop)
+            found.append((table, stop - start, source))
 
     if view.user_id is not None:
         place = slots.c.user_id == view.user_id

@@ -134,7 +134,7 @@ async def test_a_picture_that_takes_too_long_gives_way_to_the_next() -> None:
 
     assert picture.width == 8
     ((error, spent),) = ledger.failed
-    assert (type(error), spent) == (Unavailable, Usage(pictures=1, estimated=True))
+    assert (type(error), spent) == (Unavailable, Usage(pictures=1, estimated=True, pixels=1024**2))
 
 
 async def test_deadlines_end_real_connections(vendor: FakeVendor, transport: Transport) -> None:

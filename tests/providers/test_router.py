@@ -240,4 +240,4 @@ async def test_what_may_have_cost_is_booked_as_an_estimate() -> None:
     await take_error(ImageRouter(image_routes).generate(ORDER, pictures))
 
     assert chats.failed == [(free, None), (dear, Usage(PROMPT_TOKENS, 0, estimated=True))]
-    assert pictures.failed == [(free, None), (dear, Usage(pictures=1, estimated=True))]
+    assert pictures.failed == [(free, None), (dear, Usage(pictures=1, estimated=True, pixels=1024**2))]
