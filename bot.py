@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from discord.ext import commands
 
 import doctor
 from assistant import Assistant, Conversation, KeyMemory, Limits
+from cogs import messages
 from cogs.delivery import attempt
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
@@ -41,7 +42,7 @@ from settings import Settings, SettingsError, Variables
 
 log = logging.getLogger("colloquy")
 
-EXTENSIONS = ("cogs.ask", "cogs.imagine", "cogs.usage", "cogs.forget", "cogs.status")
+EXTENSIONS = ("cogs.ask", "cogs.ask_about", "cogs.imagine", "cogs.usage", "cogs.forget", "cogs.status")
 
 # The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
 EXIT_CONFIGURATION = 78
@@ -76,6 +77,15 @@ class Tree(app_commands.CommandTree[Any]):
             await work
         except Exception as error:
             await self._answer_error(interaction, error)
+
+    async def answer_message(self, work: Awaitable[None], tell: Callable[[str], Awaitable[None]]) -> None:
+        """Do what a message asks for, with the same care; `tell` shows its author a sentence."""
+        self._note_running()
+        try:
+            await work
+        except Exception as error:
+            log.error("a message could not be answered", exc_info=error)
+            await attempt(tell(SORRY))
 
     async def on_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /
@@ -121,7 +131,7 @@ def _sentence_for(error: Exception) -> str:
 
 
 class Colloquy(commands.Bot):
-    """The bot. It reads no messages: slash commands alone need no intent at all."""
+    """The bot. It reads messages only where the host wants mentions answered: commands need no intent."""
 
     tree: Tree
 
@@ -129,7 +139,7 @@ class Colloquy(commands.Bot):
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
-            intents=discord.Intents.none(),
+            intents=messages.INTENTS if settings.chat.answer_mentions else discord.Intents.none(),
             allowed_mentions=discord.AllowedMentions.none(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,
@@ -140,24 +150,29 @@ class Colloquy(commands.Bot):
             ),
         )
         self.assistant = assistant
+        self._answers_mentions = settings.chat.answer_mentions
         self._development_guild_id = settings.development_guild_id
         self._owner_channel_id = settings.owner_channel_id
 
     async def setup_hook(self) -> None:
         """Load the commands and tell Discord of them: one request, which creates only what has changed."""
-        for extension in EXTENSIONS:
+        for extension in (*EXTENSIONS, "cogs.mention") if self._answers_mentions else EXTENSIONS:
             await self.load_extension(extension)
         if self._development_guild_id is not None:
             guild = discord.Object(self._development_guild_id)
             self.tree.copy_global_to(guild=guild)
             await self.tree.sync(guild=guild)
         await self.tree.sync()
-        log.info(
-            "logged in as %s. To add the bot to a server, open "
-            "https://discord.com/oauth2/authorize?client_id=%s&scope=applications.commands",
-            self.user,
-            self.application_id,
-        )
+        log.info("logged in as %s. To add the bot to a server, open %s", self.user, self._invitation())
+
+    def _invitation(self) -> str:
+        client_id = self.application_id or 0
+        if self._answers_mentions:  # only as a member of the server does the bot hear messages
+            return discord.utils.oauth_url(client_id, permissions=messages.PERMISSIONS)
+        return discord.utils.oauth_url(client_id, scopes=("applications.commands",))
+
+    async def on_message(self, message: discord.Message, /) -> None:
+        """Take no text commands: what mentions mean is the affair of `cogs.mention`."""
 
     def tell_owner(self, sentence: str) -> None:
         """Post a notice in the channel that the host has set for it, if any."""

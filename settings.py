@@ -42,6 +42,7 @@ class Chat(BaseModel):
         "in the language of the question. You may use Discord's Markdown."
     )
     history_tokens: int = Field(3000, ge=0, le=1_000_000)
+    answer_mentions: bool = False  # whether mentions, replies and direct messages are answered like /ask
 
 
 class Limits(BaseModel):

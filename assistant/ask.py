@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assistant.booking import BOOKS_CLOSED, Booking, LimitReached
 from assistant.values import Answer, Limits, Question, Refusal
@@ -57,7 +57,9 @@ async def ask(
             log.error("the history cannot be read, so nothing is sent: %s", error.__cause__ or error)
             yield Refusal(BOOKS_CLOSED)
             return
-    messages = build_messages(conversation, turns, question.prompt)
+    asked = f"{question.prompt}\n\n{question.attached}" if question.attached else question.prompt
+    messages = build_messages(conversation, turns, asked)
+    messages = (*messages[:-1], replace(messages[-1], pictures=question.pictures))
     most = estimate_prompt(messages) + router.max_tokens
     booking = Booking(database, origin, "ask", tokens=most)
     parts: list[str] = []
@@ -65,7 +67,7 @@ async def ask(
     try:
         if not await booking.admit(limits):
             return
-        async with aclosing(router.stream(ChatRequest(messages), booking)) as events:
+        async with aclosing(router.stream(ChatRequest(messages, question.model), booking)) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     parts.append(event.text)

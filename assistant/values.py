@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from db.usage import Totals, UsageRow
-from providers.base import Delta, FinishReason, Picture, Usage
+from providers.base import AttachedPicture, Delta, FinishReason, Picture, Usage
 
 Period = Literal["today", "7 days", "30 days"]
 PERIODS: tuple[Period, ...] = ("today", "7 days", "30 days")
@@ -39,6 +39,12 @@ class Question:
     origin: Origin
     prompt: str
     private: bool = False
+    model: str | None = None  # "provider/model"; None: the chain's own choice
+    speaker: str = ""  # the member's display name
+    channel_name: str = ""
+    server_name: str = ""
+    attached: str = ""  # text that goes along with the prompt
+    pictures: tuple[AttachedPicture, ...] = ()  # scaled down already
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class UsageReport:
 __all__ = [
     "PERIODS",
     "Answer",
+    "AttachedPicture",
     "Delta",
     "Limits",
     "Origin",

@@ -21,7 +21,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from benchmarks.key_policies import NoLedger
-from providers.base import ChatProvider, ChatRequest, Completion, Delta, Key, Message, Rest
+from providers.base import ChatEvent, ChatProvider, ChatRequest, Delta, Key, Message
 from providers.catalog import Entry
 from providers.chat_completions import ChatCompletions
 from providers.route import Route
@@ -70,7 +70,7 @@ async def open_vendor() -> AsyncIterator[str]:
         await child.wait()
 
 
-async def cpu_seconds(answer: AsyncGenerator[Delta | Completion | Rest]) -> float:
+async def cpu_seconds(answer: AsyncGenerator[ChatEvent]) -> float:
     """What it costs this process to take an answer to its end."""
     began_at = time.process_time()
     async with aclosing(answer) as events:

@@ -17,6 +17,7 @@ from typing import Any
 import discord
 
 from cogs.splitting import beginning
+from cogs.surfaces import Surface
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ CALL_SECONDS = 10.0
 # Discord allows about five edits of one response in a short time; this pace never meets that wall.
 EDIT_PACE_SECONDS = 1.2
 FINAL_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0)
-# The token is dead, or the message was deleted: there is nothing left to edit.
-GONE_CODES = frozenset({10008, 10015, 10062, 50027})
+# The token is dead, the message or its channel was deleted, or we may not write there: nothing is left to do.
+GONE_CODES = frozenset({10003, 10008, 10015, 10062, 50001, 50007, 50013, 50027})
 
 
 class Outcome(Enum):
@@ -53,14 +54,14 @@ async def attempt(call: Any) -> Outcome:
 
 
 class LiveReply:
-    """The response to one interaction that was deferred: shown while it grows, then finished once.
+    """An answer on its surface: shown while it grows, then finished once.
 
     One edit is in flight at a time, and the latest text wins. An edit that fails is dropped, unless it is
     the last: that one is tried again, and then sent as a follow-up.
     """
 
-    def __init__(self, interaction: discord.Interaction[Any], heading: str = "") -> None:
-        self._interaction = interaction
+    def __init__(self, surface: Surface, heading: str = "") -> None:
+        self._surface = surface
         self._heading = heading
         self._latest = ""
         self._changed = asyncio.Event()
@@ -104,8 +105,8 @@ class LiveReply:
             if view is not None and place == len(parts) - 1:
                 fields["view"] = view
             if place > 0:
-                if await attempt(self._follow_up(fields)) is Outcome.FAILED:
-                    await attempt(self._follow_up(fields))
+                if await attempt(self._surface.follow_up(**fields)) is Outcome.FAILED:
+                    await attempt(self._surface.follow_up(**fields))
             elif not await self._last_edit(fields, [(png, filename)] if png is not None else []):
                 return False
         return True
@@ -115,7 +116,7 @@ class LiveReply:
             if self._changed.is_set():
                 self._changed.clear()
                 content = beginning(self._heading + self._latest)
-                outcome = await attempt(self._interaction.edit_original_response(content=content))
+                outcome = await attempt(self._surface.edit(content=content))
                 self.gone = outcome is Outcome.GONE
             try:
                 async with asyncio.timeout(EDIT_PACE_SECONDS):
@@ -126,21 +127,21 @@ class LiveReply:
     async def _last_edit(self, fields: dict[str, Any], files: list[tuple[bytes, str]]) -> bool:
         for delay in (0.0, *FINAL_RETRY_SECONDS):
             await asyncio.sleep(delay)
+            if self.gone:  # an edit before has shown it
+                break
             sent = {**fields, "attachments": _files(files)} if files else fields
-            outcome = await attempt(self._interaction.edit_original_response(**sent))
+            outcome = await attempt(self._surface.edit(**sent))
             if outcome is Outcome.ARRIVED:
                 return True
-            if outcome is Outcome.GONE or self._interaction.is_expired():
+            expires_at = self._surface.expires_at
+            if outcome is Outcome.GONE or (expires_at is not None and discord.utils.utcnow() >= expires_at):
                 self.gone = True
                 break
         else:
-            if await attempt(self._follow_up({**fields, "files": _files(files)})) is Outcome.ARRIVED:
+            if await attempt(self._surface.follow_up(**fields, files=_files(files))) is Outcome.ARRIVED:
                 return True
-        log.warning("the answer to interaction %d could not be delivered", self._interaction.id)
+        log.warning("the answer to %d could not be delivered", self._surface.id)
         return False
-
-    async def _follow_up(self, fields: dict[str, Any]) -> None:
-        await self._interaction.followup.send(**fields, wait=True)
 
 
 def _files(files: list[tuple[bytes, str]]) -> list[discord.File]:

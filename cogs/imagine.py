@@ -13,6 +13,7 @@ from assistant import Assistant
 from assistant.values import Picture, PictureOrder, Refusal
 from cogs.delivery import LiveReply, quote
 from cogs.origin import origin_of
+from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
     from bot import Colloquy
@@ -54,7 +55,7 @@ class Imagine(commands.Cog):
         width, height = (int(side) for side in size.split("x"))
         heading = f"**{quote(prompt)}**\n"
         order = PictureOrder(origin_of(interaction), prompt, width, height, seed, steps)
-        async with LiveReply(interaction) as reply:
+        async with LiveReply(ResponseSurface(interaction)) as reply:
             try:
                 result = await self._assistant.imagine(order)
             except asyncio.CancelledError:

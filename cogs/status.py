@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -10,9 +11,14 @@ from discord.ext import commands
 
 from assistant import Assistant
 from assistant.status import StatusReport, TargetStatus
+from cogs.splitting import add_line, units
 
 if TYPE_CHECKING:
     from bot import Colloquy
+
+# Discord takes 25 fields of 1,024 characters, and 6,000 in all: room for the titles is left.
+FIELD_UNITS = 1024
+ROOM = 5600
 
 REASONS = {
     "auth": "refused",
@@ -49,16 +55,43 @@ def _works(label: str | None) -> str:
 
 def _embed(report: StatusReport) -> discord.Embed:
     embed = discord.Embed(title="Providers and keys", colour=discord.Colour.blurple())
-    for name, now, targets in (
-        ("Answers", report.chat, report.chat_targets),
-        ("Pictures", report.pictures, report.picture_targets),
-    ):
-        first = f"Next: {discord.utils.escape_markdown(now)}" if now else "Nobody can be asked now."
-        lines = [first, *(_line(target) for target in targets)]
-        text = "\n".join(lines)
-        embed.add_field(name=name, value=text if len(text) <= 1024 else text[:1000] + "\n…", inline=False)
+    chat = _list(report.chat, report.chat_targets)
+    pictures = _list(report.pictures, report.picture_targets)
+    # Each list may take half of the room, and what the other one leaves.
+    chat = _cut(chat, ROOM - min(_size(pictures), ROOM // 2))
+    pictures = _cut(pictures, ROOM - _size(chat))
+    for name, lines in (("Answers", chat), ("Pictures", pictures)):
+        parts: list[str] = []
+        for line in lines:
+            parts = add_line(parts, line, FIELD_UNITS)
+        for place, part in enumerate(parts):
+            embed.add_field(name=name if place == 0 else f"{name}, continued", value=part, inline=False)
     embed.set_footer(text="Requests and refusals of today (UTC).")
     return embed
+
+
+def _list(now: str | None, targets: Sequence[TargetStatus]) -> list[str]:
+    first = f"Next: {_name(now)}" if now else "Nobody can be asked now."
+    return [first, *(_line(target) for target in targets)]
+
+
+def _cut(lines: list[str], room: int) -> list[str]:
+    """As many of the lines as the room holds, and how many more there are."""
+    if _size(lines) <= room:
+        return lines
+    kept: list[str] = []
+    while _size(kept) + units(lines[len(kept)]) < room - 20:  # of which the last line takes its part
+        kept.append(lines[len(kept)])
+    return [*kept, f"And {len(lines) - len(kept):,} more."]
+
+
+def _size(lines: list[str]) -> int:
+    return sum(units(line) + 1 for line in lines)
+
+
+def _name(text: str) -> str:
+    """A host's own words, as long as a line may have them."""
+    return discord.utils.escape_markdown(text if len(text) <= 100 else text[:99] + "…")
 
 
 def _line(target: TargetStatus) -> str:
@@ -69,9 +102,9 @@ def _line(target: TargetStatus) -> str:
         state += f", again <t:{target.until}:R>"
     elif target.status == "dead":
         state += ", until it is changed"
-    key = f" `{target.key}`" if target.key else ""
+    key = f" `{target.key[:100]}`" if target.key else ""
     counts = f"requests: {target.requests:,}, refused: {target.failures:,}"
-    return f"{discord.utils.escape_markdown(target.label)}{key}: {state} ({counts})"
+    return f"{_name(target.label)}{key}: {state} ({counts})"
 
 
 async def setup(bot: Colloquy) -> None:

@@ -7,9 +7,17 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 ChatWire = Literal["chat-completions", "local"]
 ImageWire = Literal["hf-inference", "openai-images", "sketch"]
@@ -18,6 +26,9 @@ Wire = Literal[ChatWire, ImageWire]
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
 
 CATALOG = Path(__file__).with_name("catalog.toml")
+# Fields that are facts of a model: what we say of ours does not hold for another that a host sets.
+ABOUT_A_MODEL = ("sees", "context_tokens")
+LOCAL_CONTEXT_TOKENS = 4096
 
 
 class OfferedModel(BaseModel):
@@ -27,6 +38,9 @@ class OfferedModel(BaseModel):
 
     retired: date | None = None
     successor: str = ""  # the model to use in its place
+    # What it can; None: as the provider's entry says.
+    sees: bool | None = None
+    context_tokens: int | None = Field(None, ge=256)
 
 
 class Entry(BaseModel):
@@ -45,7 +59,7 @@ class Entry(BaseModel):
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
     advice: str = ""  # what to use in its place
 
-    # Deadlines: to the first text, between events, and in all. A picture has only the last.
+    # Deadlines: to the first text, between events, and in all. A picture has only the last: 120 by default.
     first_text_seconds: float = Field(60, gt=0)
     idle_seconds: float = Field(30, gt=0)
     total_seconds: float = Field(600, gt=0, le=840)
@@ -58,7 +72,9 @@ class Entry(BaseModel):
     extra_body: dict[str, Any] = {}
     drop: tuple[str, ...] = ()  # fields that this vendor refuses
 
-    # Chat.
+    # Chat. What the default model can; what is not known is not claimed.
+    sees: bool = False  # whether it takes pictures along with the text
+    context_tokens: int | None = Field(None, ge=256, validate_default=True)  # prompt and answer together
     stream: bool = True
     stream_options: bool = True
     max_tokens: int = Field(1024, ge=1)
@@ -78,12 +94,11 @@ class Entry(BaseModel):
 
     # Models in the bot's own process.
     model_path: str = ""
-    context_tokens: int = Field(4096, ge=256)
 
     @property
     def makes_pictures(self) -> bool:
         """Whether this provider makes pictures; else it chats."""
-        return self.wire in ("hf-inference", "openai-images", "sketch")
+        return self.wire in get_args(ImageWire)
 
     @property
     def label(self) -> str:
@@ -98,6 +113,29 @@ class Entry(BaseModel):
                 break
             model = known.successor
         return model
+
+    def with_model(self, name: str) -> Entry:
+        """The same provider with another of its models, and with what is known of that one."""
+        known = self.models.get(name, OfferedModel())
+        facts = known.model_dump(include=set(ABOUT_A_MODEL), exclude_none=True)
+        return self.model_copy(update={"model": name, **facts})
+
+    @field_validator("sees")
+    @classmethod
+    def _can_see(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("wire") == "local":
+            raise ValueError("a model in the bot's own process cannot look at pictures")
+        return value
+
+    @field_validator("context_tokens")
+    @classmethod
+    def _is_known_in_process(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return LOCAL_CONTEXT_TOKENS if value is None and info.data.get("wire") == "local" else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pictures_end_sooner(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"total_seconds": 120, **fields} if fields.get("wire") in get_args(ImageWire) else fields
 
     @field_validator("models")
     @classmethod
@@ -135,7 +173,10 @@ def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> di
     """
     tables: dict[str, dict[str, Any]] = tomllib.loads(CATALOG.read_text(encoding="utf-8"))
     for name, table in (overrides or {}).items():
-        tables[name] = tables.get(name, {}) | dict(table)
+        ours = tables.get(name, {})
+        if table.get("model", ours.get("model")) != ours.get("model"):
+            ours = {field: value for field, value in ours.items() if field not in ABOUT_A_MODEL}
+        tables[name] = ours | dict(table)
     entries: dict[str, Entry] = {}
     problems: list[str] = []
     for name, table in tables.items():

@@ -110,14 +110,14 @@ def _current(entries: Mapping[str, Entry], chain: Sequence[str]) -> list[Entry]:
     """The entries of a chain, each with the model that is to be asked today."""
     today = datetime.now(UTC).date()
     chosen = (entries[name] for name in dict.fromkeys(chain))  # one that stands twice is asked once
-    return [entry.model_copy(update={"model": entry.current_model(today)}) for entry in chosen]
+    return [entry.with_model(entry.current_model(today)) for entry in chosen]
 
 
 def _other_models(entry: Entry) -> list[Entry]:
     """The same provider with each of the other models that it offers and that is not retired."""
     today = datetime.now(UTC).date()
     return [
-        entry.model_copy(update={"model": name})
+        entry.with_model(name)
         for name, model in entry.models.items()
         if name != entry.model and (model.retired is None or model.retired > today)
     ]
@@ -139,4 +139,6 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
         entry.max_tokens,
         entry.max_concurrency,
         entry.requests_per_minute,
+        sees=entry.sees,
+        context_tokens=entry.context_tokens,
     )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 from providers.base import (
+    ChatEvent,
     ChatRequest,
     Completion,
     Delta,
     FinishReason,
     Key,
+    Message,
+    ProviderError,
     Rest,
     Unavailable,
     Usage,
@@ -22,6 +26,9 @@ from providers.catalog import Entry
 from providers.thinking import ThinkingFilter
 from providers.transport import Transport, broken_reply, read_object
 
+# How long a stream may stay silent after its finish reason. Usage and [DONE] leave the vendor along with
+# it; a packet that is lost on the way is sent again after 1 s (RFC 6298), and has as long again to arrive.
+GRACE_SECONDS = 2.0
 # A few broken frames are passed over; more mean that the stream is no stream.
 BROKEN_FRAMES = 3
 LARGEST_BELIEVABLE_COUNT = 10_000_000
@@ -43,51 +50,63 @@ class ChatCompletions:
         self._transport = transport
         self._url = entry.base_url.rstrip("/") + "/chat/completions"
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion | Rest]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
         """Yield the answer's pieces, then one Completion. Raises ProviderError."""
         body = build_body(self._entry, request)
         reading = Reading()
-        if not self._entry.stream:
-            reply = await self._transport.post(self._url, body, key, accept="application/json")
-            if reply.rest_seconds is not None:
-                yield Rest(reply.rest_seconds)
-            if (text := reading.take(reply.read_object(key))) != "":
-                yield Delta(text)
-        else:
-            broken = 0
-            try:
+        counted: Usage | None = None  # what was last handed on
+        try:
+            if self._entry.stream:
                 async with aclosing(self._transport.events(self._url, body, key)) as events:
-                    async for event in events:
+                    event = await anext(events, None)
+                    while event is not None and event != "[DONE]":
                         if isinstance(event, Rest):
                             yield event
-                            continue
-                        if event == "[DONE]":
-                            reading.ended = True
-                            break
-                        try:
-                            frame = read_object(event, "an event", key)
-                        except Unavailable as error:
-                            broken += 1
-                            if error.status is not None or broken > BROKEN_FRAMES:
-                                raise
-                            continue
-                        if (text := reading.take(frame)) != "":
+                        elif (text := reading.take_event(event, key)) != "":
                             yield Delta(text)
-            except Unavailable as error:
-                # A connection lost after the answer's end has lost nothing of the answer.
-                if error.status is not None or reading.finish_reason is None:
-                    raise
-            if not reading.ended and reading.finish_reason is None:
-                raise broken_reply("the vendor's stream broke off")
+                        if (usage := reading.usage) is not counted and usage is not None:
+                            counted = usage
+                            yield usage
+                        event = await (self._soon(events) if reading.is_over else anext(events, None))
+                if event is None and not reading.is_whole and reading.finish_reason is None:
+                    raise broken_reply("the vendor's stream broke off")
+            else:
+                reply = await self._transport.post(self._url, body, key, accept="application/json")
+                if reply.rest_seconds is not None:
+                    yield Rest(reply.rest_seconds)
+                if (text := reading.take(reply.read_object(key))) != "":
+                    yield Delta(text)
+                if reading.usage is not None:
+                    yield reading.usage
+        except ProviderError as error:
+            # A connection lost after the answer's end has lost nothing of the answer.
+            lost = isinstance(error, Unavailable) and error.status is None
+            if not lost or reading.finish_reason is None:
+                if (usage := reading.usage) is not counted and usage is not None:  # it came with the error
+                    yield usage
+                if isinstance(error, Unavailable) and reading.has_message:  # the model had been at work
+                    error.maybe_billed = True
+                raise
         if (text := reading.finish()) != "":
             yield Delta(text)
         yield reading.completion(request, self.model)
+
+    async def _soon(self, events: AsyncGenerator[str | Rest]) -> str | Rest | None:
+        """The next event after the answer's end; None when there is none, or none in time."""
+        try:
+            # Before the router's limit for silence, which would take the answer for one that broke off.
+            async with asyncio.timeout(min(GRACE_SECONDS, self._entry.idle_seconds / 2)):
+                return await anext(events, None)
+        except TimeoutError:
+            return None
 
 
 def build_body(entry: Entry, request: ChatRequest) -> dict[str, Any]:
     """The request's JSON, in the vendor's own field names."""
     body: dict[str, Any] = {
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "messages": [
+            {"role": message.role, "content": build_content(message)} for message in request.messages
+        ],
         "temperature": request.temperature if request.temperature is not None else entry.temperature,
         "top_p": request.top_p if request.top_p is not None else entry.top_p,
         entry.max_tokens_field: request.max_tokens or entry.max_tokens,
@@ -102,35 +121,65 @@ def build_body(entry: Entry, request: ChatRequest) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None and name not in entry.drop}
 
 
+def build_content(message: Message) -> str | list[dict[str, Any]]:
+    """A message's text or, when pictures go along, a list of parts: the text first."""
+    if not message.pictures:
+        return message.content
+    pictures = [{"type": "image_url", "image_url": {"url": each.data_uri}} for each in message.pictures]
+    return [{"type": "text", "text": message.content}, *pictures]
+
+
 class Reading:
     """What the frames of one answer have said so far. A whole, unstreamed answer is one frame."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.usage: Usage | None = None  # the vendor's figures, so far
         self.finish_reason: FinishReason | None = None
-        self._has_choice = False
+        self.is_whole = False  # it came as one frame
+        self.is_over = False  # nothing but usage can follow
+        self._has_begun = False  # a frame has come that was not the last
+        self.has_message = False
         self._thinking = ThinkingFilter()
         self._parts: list[str] = []
-        self._usage: Usage | None = None
+        self._broken = 0
+
+    def take_event(self, event: str, key: Key) -> str:
+        """Take the next event of a stream, as `take` does its frame. Raises ProviderError."""
+        try:
+            frame = read_object(event, "an event", key)
+        except Unavailable as error:
+            self._broken += 1
+            if error.status is not None or self._broken > BROKEN_FRAMES:
+                raise
+            return ""
+        return self.take(frame)
 
     def take(self, frame: Mapping[str, Any]) -> str:
         """Take the next frame and return the text it adds, which may be none. Raises Unavailable."""
-        self._usage = read_usage(frame.get("usage")) or self._usage
+        self.usage = read_usage(frame.get("usage")) or self.usage
         choices = frame.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             return ""  # usage at the end, or a vendor's notes at the start
         choice = choices[0]
-        self._has_choice = True
-        self.ended = self.ended or "message" in choice
-        message = choice.get("delta") or choice.get("message")
-        if not isinstance(message, dict):
+        self.is_whole = self.is_whole or "message" in choice
+        delta = choice.get("delta")
+        message = delta or choice.get("message")
+        if isinstance(message, dict):
+            self.has_message = True
+        else:
+            self.has_message = self.has_message or isinstance(delta, dict)
             message = {}
         text = read_content(message.get("content")) or read_content(message.get("refusal"))
         reason = choice.get("finish_reason")
         if reason == "error":
             raise broken_reply("the vendor reported an error in the middle of its answer")
-        if isinstance(reason, str):
+        if isinstance(reason, str) and reason:  # some servers send "" until the end
             self.finish_reason = FINISH_REASONS.get(reason, "stop")
+            # Some gateways send "stop" with every frame, or with those that hold thoughts.
+            thoughts = message.get("reasoning_content") or message.get("reasoning")
+            self.is_over = self._has_begun and not thoughts
+        else:
+            self._has_begun, self.is_over = True, False
         return self._keep(self._thinking.feed(text))
 
     def finish(self) -> str:
@@ -147,10 +196,10 @@ class Reading:
 
         Raises Unavailable when the vendor sent no answer at all; an empty one is an answer, and billed.
         """
-        if not self._has_choice:
+        if not self.has_message:
             raise broken_reply("the vendor's answer has no choices")
         text = "".join(self._parts)
-        usage = self._usage or Usage(
+        usage = self.usage or Usage(
             prompt_tokens=estimate_prompt(request.messages),
             completion_tokens=estimate_tokens(text),
             estimated=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,10 @@ from providers.base import (
 from providers.wait_times import LONGEST_BELIEVABLE, read_retry_after
 
 DETAIL_CHARACTERS = 300
+# A gateway answers at once with these when the model behind it is down. One that does so later than this many
+# seconds after the request has waited for work, which may be billed.
+GATEWAY_GAVE_UP = (502, 504)
+SECONDS_WITHOUT_WORK = 1.0
 # A longer wait than this is no rate limit but a spent quota.
 LONGEST_REST = 120.0
 
@@ -73,30 +77,38 @@ class VendorWords:
     estimated_time: float | None
 
 
-def read_error(status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "") -> ProviderError:
+def read_error(
+    status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "", seconds: float = 0.0
+) -> ProviderError:
     """Turn a refusal (or an `error` inside a 200) into the ProviderError it means.
 
     `secret` is the credential that was sent; it is struck out of the detail, should the vendor quote it.
+    `seconds` is how long after the request the refusal came.
     """
     if secret:  # now, before a cut could leave half of it
         body = body.replace(secret.encode(errors="replace"), b"[key]")
     words = _words_of(body)
-    if status < 400:  # an error inside a 200 may name its own status
-        status = words.status or 502
-    text = words.text.lower()
+    worked = seconds > SECONDS_WITHOUT_WORK
+    if status < 400:  # an error inside a 200 may name its own status; the model had been started then
+        status, worked = words.status or 502, words.status is not None
+    text = words.text or headers.get("X-Error-Message", "")
+    codes = words.codes | {headers.get("X-Error-Code", "")}
     retry_after = read_retry_after(headers)
-    kind = _kind(status, text, words, headers, retry_after)
+    kind = _kind(status, text.lower(), codes, headers, retry_after)
     if kind is Unavailable and words.estimated_time is not None:
         retry_after = retry_after or words.estimated_time
+    request = headers.get("x-request-id") or headers.get("cf-ray")  # what the vendor's support asks for
+    where = f"HTTP {status} (request {request})" if request else f"HTTP {status}"
     return kind(
-        safe_detail(f"HTTP {status}: {words.text or 'no text'}", secret),
+        safe_detail(f"{where}: {text or 'no text'}", secret),
         status=status,
         retry_after=retry_after,
+        maybe_billed=worked and status in GATEWAY_GAVE_UP,
     )
 
 
 def _kind(
-    status: int, text: str, words: VendorWords, headers: Mapping[str, str], retry_after: float | None
+    status: int, text: str, codes: Set[str], headers: Mapping[str, str], retry_after: float | None
 ) -> type[ProviderError]:
     def says(phrases: Iterable[str]) -> bool:
         return any(phrase in text for phrase in phrases)
@@ -105,7 +117,7 @@ def _kind(
         return ModelRetired
     if status == 429 and headers.get("x-ratelimit-limit-req-minute") == "0":
         return NotEntitled  # Mistral's way to say: no allowance for this model
-    for code in words.codes:
+    for code in codes:
         if code in BY_CODE:
             return BY_CODE[code]
     if status == 401 or "api key not valid" in text:  # Gemini says it with 400

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from providers.base import ImageRequest, Key, Picture
+from providers.base import ContentRefused, ImageRequest, Key, Picture
 from providers.catalog import Entry
 from providers.downloads import download_picture
 from providers.pictures import broken_picture, to_png
@@ -33,15 +33,14 @@ class HuggingFaceInference:
             "height": request.height,
             "seed": request.seed,
         }
-        body = {
-            "inputs": request.prompt,
-            "parameters": {name: value for name, value in parameters.items() if value is not None},
-            **self._entry.extra_body,
-        }
+        drop = self._entry.drop
+        sent = {name: value for name, value in parameters.items() if value is not None and name not in drop}
+        body = {"inputs": request.prompt, "parameters": sent, **self._entry.extra_body}
+        body = {name: value for name, value in body.items() if name not in drop}
         reply = await self._transport.post(self._url, body, key, cap=PICTURE_BODY_BYTES, accept="image/png")
         content = reply.content
         if reply.content_type == "application/json":
-            # A 200 may still be an error ("currently loading"), or the picture in base64.
+            # A 200 may still be an error ("currently loading"), or hold the picture in another form.
             content = await _picture_of(reply.read_object(key), self._entry.base_url)
         png, width, height = await to_png(content, secret=key.value.get_secret_value())
         rest = reply.rest_seconds
@@ -104,8 +103,14 @@ def nearest_size(entry: Entry, width: int, height: int) -> tuple[int, int]:
 
 
 async def _picture_of(reply: dict[str, Any], base_url: str) -> bytes:
-    data = reply.get("data")
-    item = data[0] if isinstance(data, list) and data else None
+    """The bytes of the picture in `data`, `images` or `output`. Raises ProviderError."""
+    concepts = reply.get("has_nsfw_concepts")
+    if isinstance(concepts, list) and True in concepts:  # fal: what it drew is blanked, and billed
+        raise ContentRefused("has_nsfw_concepts", maybe_billed=True)
+    pictures = reply.get("data") or reply.get("images") or reply.get("output")
+    item = pictures[0] if isinstance(pictures, list) and pictures else pictures
+    if isinstance(item, str) and ("://" in item or item.startswith("data:")):
+        item = {"url": item}
     if isinstance(item, dict):
         encoded, url = item.get("b64_json"), item.get("url")
         if isinstance(url, str) and url.startswith("data:"):

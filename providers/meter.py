@@ -24,7 +24,7 @@ class Meter:
 
     running: int = 0
     last_used: float = 0.0
-    sent: deque[float] = field(default_factory=deque)  # without those that were refused
+    sent: deque[float] = field(default_factory=deque)  # without those that were refused or never left
     limit: int = 0
     believed_until: float = 0.0
     proofs: int = 0
@@ -42,14 +42,18 @@ class Meter:
                 times.append(self.sent[-self.limit] + MINUTE + GRACE)
         return max(times)
 
+    def withdraw(self, sent_at: float) -> None:
+        """A request that was to leave at `sent_at` never did: the vendor does not count it."""
+        if sent_at in self.sent:  # else its minute has passed
+            self.sent.remove(sent_at)
+
     def refused(self, sent_at: float, retry_after: float | None, now: float) -> bool:
         """A request was one too many. Was it because the minute was full?
 
         It was if the vendor asks to wait for just as long as the oldest request needs to leave the minute;
         or, if it names no time, when it has refused at that number before. One request alone shows nothing.
         """
-        if sent_at in self.sent:
-            self.sent.remove(sent_at)
+        self.withdraw(sent_at)
         before = [at for at in self.sent if sent_at - MINUTE - GRACE < at <= sent_at]
         if retry_after is None:
             fits = 0 < self.limit <= len(before)

@@ -6,6 +6,8 @@ import asyncio
 import io
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
@@ -14,6 +16,8 @@ from providers.errors import safe_detail
 
 MAX_SIDE = 4096
 FORMATS = ("PNG", "JPEG", "WEBP")
+# What Pillow raises for a picture that it cannot decode.
+UNDECODABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 # Warning filters belong to the process and not to a thread; and one picture's pixels in memory are enough.
 _one_at_a_time = threading.Lock()
@@ -41,24 +45,38 @@ def encode_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+@contextmanager
+def open_picture(data: bytes, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """Open a picture for one block, its pixels not decoded yet; call it in a worker thread.
+
+    The formats are told apart by content. Only one picture is open at a time, and Pillow's warnings, of
+    large pictures and of broken metadata, are silenced: check `size` before decoding. Raises, like the
+    decoding inside the block, one of UNDECODABLE.
+    """
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            yield image
+
+
+def has_transparency(image: Image.Image) -> bool:
+    """Whether the picture's format says that some of it may be transparent."""
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+
+
 def _to_png(data: bytes, secret: str = "") -> tuple[bytes, int, int]:
     try:
-        with _one_at_a_time, warnings.catch_warnings():
-            # Pillow warns of large pictures and of broken metadata. The size is checked here before a pixel
-            # is decoded, and metadata is dropped.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if max(image.size) > MAX_SIDE:
-                    raise broken_picture(f"the picture has {image.width}x{image.height} pixels")
-                if getattr(image, "n_frames", 1) != 1:
-                    raise broken_picture("the picture is animated")
-                image.load()
-                has_alpha = image.mode in ("RGBA", "LA") or "transparency" in image.info
-                pixels = image.convert("RGBA" if has_alpha else "RGB")
+        with open_picture(data, FORMATS) as image:
+            if max(image.size) > MAX_SIDE:
+                raise broken_picture(f"the picture has {image.width}x{image.height} pixels")
+            if getattr(image, "n_frames", 1) != 1:
+                raise broken_picture("the picture is animated")
+            image.load()
+            pixels = image.convert("RGBA" if has_transparency(image) else "RGB")
     except UnidentifiedImageError:
         beginning = ascii(safe_detail(data[:2048].decode("utf-8", "replace"), secret)[:80])
         raise broken_picture(f"the vendor sent no picture but: {beginning}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNDECODABLE as error:
         raise broken_picture(f"the picture cannot be decoded: {type(error).__name__}") from None
     pixels.info.clear()
     return encode_png(pixels), pixels.width, pixels.height

@@ -224,7 +224,9 @@ class KeyPool:
     ) -> None:
         account, this_key, model = ring.holders(key)
         now = self._clock()
-        if error.kind == "auth":
+        if error.never_sent:
+            self._meter(ring, key).withdraw(sent_at)
+        elif error.kind == "auth":
             self._set(this_key, Health(Status.DEAD, NEVER, error.kind))
         elif error.kind == "not_entitled":
             self._lengthen(account, Health(Status.SPENT, now + DAY, error.kind))
@@ -280,6 +282,12 @@ class Lease:
         """The vendor refused, or could not be reached."""
         if not self._ended:
             self._pool._learn(self._ring, self.key, self._sent_at, error, self._probed)
+        self.release()
+
+    def withdraw(self) -> None:
+        """The request was never sent: it counts no more."""
+        if not self._ended:
+            self._pool._meter(self._ring, self.key).withdraw(self._sent_at)
         self.release()
 
     def release(self) -> None:

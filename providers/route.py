@@ -39,7 +39,7 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True)
 class Route(Generic[P]):
-    """One provider of a chain, with its keys, its times in seconds, and what it allows each account."""
+    """One provider of a chain: its keys, its times in seconds, what it allows each account, what it can."""
 
     provider: P
     label: str
@@ -50,6 +50,8 @@ class Route(Generic[P]):
     max_tokens: int = 1024
     max_concurrency: int | None = None
     requests_per_minute: int | None = None
+    sees: bool = False  # whether its model takes pictures
+    context_tokens: int | None = None  # prompt and answer together; None: not known
 
     @property
     def name(self) -> str:

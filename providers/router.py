@@ -21,6 +21,7 @@ from providers.base import (
     Picture,
     PromptTooLong,
     ProviderError,
+    Rest,
     Unavailable,
     Usage,
     estimate_prompt,
@@ -29,9 +30,12 @@ from providers.base import (
 from providers.deadline import Deadline
 from providers.pool import Health, Status
 from providers.route import Budget, Ledger, P, Route, State
-from providers.walk import NotSent, Walk
+from providers.walk import Walk
 
 log = logging.getLogger(__name__)
+
+# How many models an error names, so that it stays one sentence.
+NAMED_MODELS = 5
 
 
 class NoSuchModel(ProviderError):
@@ -39,6 +43,13 @@ class NoSuchModel(ProviderError):
 
     kind = "bad_request"
     sentence = "There is no such model here. Leave the choice out, or pick one from the list."
+
+
+class CannotSee(ProviderError):
+    """A request has pictures, and no model that may be asked takes any."""
+
+    kind = "bad_request"
+    sentence = "None of the bot's models can look at pictures. Ask without the picture."
 
 
 class Router(Generic[P]):
@@ -96,26 +107,43 @@ class ChatRouter(Router[ChatProvider]):
             raise NoSuchModel(f"nobody offers {model!r}")
         return found
 
+    def _choose(self, request: ChatRequest) -> tuple[Sequence[Route[ChatProvider]], str]:
+        """The routes that a request may go, and what the host is told it is for.
+
+        Raises NoSuchModel, and CannotSee when the request has pictures and all routes are blind.
+        """
+        routes = self._offering(request.model) if request.model else self.routes
+        purpose = f"answers of {request.model}" if request.model else "answers"
+        if routes and any(message.pictures for message in request.messages):
+            seeing, purpose = tuple(route for route in routes if route.sees), f"{purpose} about pictures"
+            if not seeing:
+                able = [route.label for route in (*self.routes, *self.others) if route.sees]
+                choice = ", ".join(list(dict.fromkeys(able))[:NAMED_MODELS])
+                sentence = (
+                    f"That needs a model that can look at pictures. Choose one: {choice}." if able else ""
+                )
+                raise CannotSee("no model that may be asked takes pictures", sentence=sentence)
+            routes = seeing
+        return routes, purpose
+
     async def stream(self, request: ChatRequest, ledger: Ledger) -> AsyncGenerator[Delta | Completion]:
         """Yield the answer's pieces, then one Completion; the open attempt is then the caller's to end.
 
         Once text has come no other target is asked: an answer that breaks off ends with a Completion whose
         `finish_reason` is "interrupted". Raises ProviderError when nobody answered.
         """
-        routes = self._offering(request.model) if request.model else self.routes
+        routes, purpose = self._choose(request)
         seconds = max((route.first_text_seconds for route in routes), default=0)
-        purpose = f"answers of {request.model}" if request.model else "answers"
         walk = Walk(routes, self.state, self.budget, purpose, seconds)
         shortened = False
         while True:
             prompt_tokens = estimate_prompt(request.messages)
             async with walk.next_target() as (route, lease):
                 reserved = Usage(prompt_tokens, request.max_tokens or route.max_tokens, estimated=True)
-                await ledger.begin(route.target(lease.key), reserved)
-                if walk.too_late(route, lease):
-                    await ledger.fail(NotSent(), None)
+                if not await walk.book(ledger, route, lease, reserved):
                     continue
                 parts: list[str] = []
+                counted: Usage | None = None  # the vendor's figures, unless text has come since
                 ended = False
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
@@ -123,31 +151,38 @@ class ChatRouter(Router[ChatProvider]):
                         async with aclosing(route.provider.stream(request, lease.key)) as events:
                             deadline.begin(min(walk.patience(route), route.first_text_seconds))
                             async for event in events:
-                                deadline.end()
                                 if isinstance(event, Delta):
+                                    deadline.end()
                                     if not parts:
                                         walk.confirm(route, lease)
                                     parts.append(event.text)
+                                    counted = None
                                     yield event
                                 elif isinstance(event, Completion):
+                                    deadline.end()
                                     walk.confirm(route, lease)
                                     ended = True
                                     yield event
-                                else:
-                                    lease.rest(event.seconds)
+                                else:  # nothing for the member, whose wait goes on
+                                    if isinstance(event, Rest):
+                                        lease.rest(event.seconds)
+                                    else:
+                                        counted = event
+                                    continue
                                 deadline.begin(route.idle_seconds)
                     if not ended:
                         raise Unavailable("the answer had no end", maybe_billed=True)
                     return
                 except Exception as reason:
                     error = as_provider_error(reason)
-                    spent = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
+                    guess = Usage(prompt_tokens, estimate_tokens("".join(parts)), estimated=True)
+                    spent = counted or guess
                     if parts:
                         walk.broke_off(route, error)
                         yield Completion("".join(parts), spent, "interrupted", route.provider.model)
                         return
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
-                    await ledger.fail(error, spent if error.maybe_billed else None)
+                    await ledger.fail(error, spent if error.maybe_billed or counted else None)
                     if isinstance(error, PromptTooLong) and not shortened and len(request.messages) > 2:
                         request, shortened = replace(request, messages=shorten(request.messages)), True
                         walk.again(route, lease)
@@ -165,9 +200,7 @@ class ImageRouter(Router[ImageProvider]):
         one_picture = Usage(pictures=1, estimated=True)
         while True:
             async with walk.next_target() as (route, lease):
-                await ledger.begin(route.target(lease.key), one_picture)
-                if walk.too_late(route, lease):
-                    await ledger.fail(NotSent(), None)
+                if not await walk.book(ledger, route, lease, one_picture):
                     continue
                 try:
                     async with asyncio.timeout(min(walk.patience(route), route.total_seconds)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ class Transport:
             headers["Authorization"] = f"Bearer {secret}"
         if accept:
             headers["Accept"] = accept
+        began = time.monotonic()
         try:
             async with self._session.post(
                 url,
@@ -100,8 +102,11 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             ) as response:
                 if response.status != 200:
+                    seconds = time.monotonic() - began
                     content = await _read(response, ERROR_BODY_BYTES, cut=True)
-                    raise read_error(response.status, response.headers, content, secret=secret)
+                    raise read_error(
+                        response.status, response.headers, content, secret=secret, seconds=seconds
+                    )
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # aiohttp's texts hold the address, never a header.

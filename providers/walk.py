@@ -21,9 +21,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic
 
-from providers.base import Key, ProviderError
+from providers.base import Key, ProviderError, Usage
 from providers.pool import NEVER, Lease, Status
-from providers.route import Budget, P, Route, State
+from providers.route import Budget, Ledger, P, Route, State
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +87,20 @@ class Walk(Generic[P]):
             breaker.end(trial)
             await self._state.pool.save()
 
-    def too_late(self, route: Route[P], lease: Lease) -> bool:
-        """Whether this target has come to rest while the attempt was being booked: nothing is sent then."""
+    async def book(self, ledger: Ledger, route: Route[P], lease: Lease, reserved: Usage) -> bool:
+        """Book the attempt; False when its target has come to rest meanwhile: nothing is sent then."""
+        try:
+            await ledger.begin(route.target(lease.key), reserved)
+        except BaseException:  # also when it is cancelled: nothing has left
+            lease.withdraw()
+            raise
         resting = self._state.pool.worst(route.ring, lease.key).status is not Status.READY
-        late = resting or (self._state.breaker(route.name).is_open and not self._trial)
-        if late:
+        if resting or (self._state.breaker(route.name).is_open and not self._trial):
             self._asked -= 1
-        return late
+            lease.withdraw()
+            await ledger.fail(NotSent(), None)
+            return False
+        return True
 
     def patience(self, route: Route[P]) -> float:
         """How long the first text may take: half of what is left while somebody else could still be asked."""
@@ -161,11 +168,10 @@ class Walk(Generic[P]):
     async def _after_transient(self, route: Route[P], key: Key, error: ProviderError) -> None:
         self._broken[route.name] += 1
         times = self._broken[route.name]
-        connection_broke = error.status is None and not error.maybe_billed
-        if connection_broke and times == 1:
+        if error.never_sent and times == 1:
             self._again = (route, key)
             await self._sleep(random.uniform(0.1, 0.3))
-        elif connection_broke and times == 2 and len(route.keys) > 1:
+        elif error.never_sent and times == 2 and len(route.keys) > 1:
             pass  # the key that was used least recently is another one
         elif times == 1 and not error.maybe_billed and not self._others(route):
             await self._sleep(random.uniform(0.4, 0.6))

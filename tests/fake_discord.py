@@ -8,8 +8,8 @@ discord.py there, in this process or in another one. Then the test plays the mem
 
 It enforces the rules that bots break most easily (3 s to acknowledge, once; 15 min of token; 2000
 characters), keeps every request and every version of every message, and fails on demand. Its parts:
-`fake_discord_gateway`; `fake_discord_rest` with `fake_discord_interactions`; `fake_discord_faults`; and
-`fake_discord_records` for what they share.
+`fake_discord_gateway`; `fake_discord_rest` with `fake_discord_interactions` and `fake_discord_messages`;
+`fake_discord_faults`; and `fake_discord_records` for what they share.
 """
 
 import secrets

@@ -124,6 +124,7 @@ class FakeMessage:
     versions: list[MessageVersion]
     interaction: "FakeInteraction | None" = field(default=None, repr=False)
     deleted: bool = False
+    reply_to: int | None = None
 
     @property
     def latest(self) -> MessageVersion:

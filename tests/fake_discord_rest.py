@@ -17,7 +17,7 @@ from tests.fake_discord_faults import (
     too_many_requests,
     unauthorized,
 )
-from tests.fake_discord_interactions import InteractionApi
+from tests.fake_discord_messages import MessageApi
 from tests.fake_discord_records import API, JSON, SENT, DiscordState, SentFile, SentRequest
 
 REQUEST_LIMIT = 25 * 1024 * 1024
@@ -44,7 +44,7 @@ class RestApi:
                 ),
             ]
         )
-        InteractionApi(self._state).add_to(app)
+        MessageApi(self._state).add_to(app)
 
     @web.middleware
     async def _around_every_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:

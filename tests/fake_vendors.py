@@ -27,12 +27,14 @@ class Reply:
 
     At the end, "whole" finishes as HTTP wants it, "close" and "reset" cut the connection in the middle, and
     "stall" goes silent until the client leaves. With `status` None not even a status is sent before the end.
+    Nothing is sent for the first `delay` seconds.
     """
 
     pieces: tuple[bytes | float, ...] = ()
     status: int | None = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     ending: Ending = "whole"
+    delay: float = 0.0
 
     @property
     def body(self) -> bytes:
@@ -118,6 +120,7 @@ class FakeVendor:
             raise
 
     async def _play(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        await asyncio.sleep(reply.delay)
         response = web.StreamResponse(status=reply.status or 200, headers=reply.headers)
         if reply.status is not None:
             await response.prepare(request)

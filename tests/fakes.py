@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from providers.base import (
     NO_KEY,
+    ChatEvent,
     ChatProvider,
     ChatRequest,
     Completion,
@@ -19,12 +20,13 @@ from providers.base import (
     Key,
     Picture,
     ProviderError,
+    Rest,
     Usage,
 )
 from providers.pictures import encode_png
 from providers.route import Route, Target
 
-Step = str | float | BaseException | Completion
+Step = str | float | BaseException | Completion | Rest | Usage
 
 
 def key(name: str = "SOME_KEY", value: str = "secret-of-some-key") -> Key:
@@ -38,7 +40,7 @@ def answer(*pieces: str, prompt_tokens: int = 10, completion_tokens: int = 5) ->
 
 
 class ScriptedChat:
-    """A chat provider. Each question takes the next script: text, seconds to wait, errors to raise."""
+    """A chat provider. Each question takes the next script: text or events, seconds to wait, errors."""
 
     def __init__(
         self, *scripts: Sequence[Step], name: str = "scripted", model: str = "scripted-model"
@@ -49,14 +51,14 @@ class ScriptedChat:
         self.calls: list[tuple[ChatRequest, Key]] = []
         self.closed = 0
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
         self.calls.append((request, key))
         script = self.scripts.popleft() if self.scripts else answer("an answer")
         try:
             for step in script:
                 if isinstance(step, str):
                     yield Delta(step)
-                elif isinstance(step, Completion):
+                elif isinstance(step, (Completion, Rest, Usage)):
                     yield step
                 elif isinstance(step, BaseException):
                     raise step

@@ -16,7 +16,7 @@ from db.engine import Database
 from db.history import Turn, read_turns
 from db.ledger import attempts, requests
 from db.verify import find_discrepancies
-from providers.base import ChatRequest, Completion, ImageRequest, Key, Message
+from providers.base import ChatEvent, ChatRequest, ImageRequest, Key, Message
 from providers.router import ChatRouter, ImageRouter
 from tests.fakes import ScriptedChat, ScriptedImages, Step, chat_route, image_route, key
 
@@ -31,7 +31,7 @@ class GatedChat(ScriptedChat):
         self.asked = asyncio.Event()
         self.gate = asyncio.Event()
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
         events = super().stream(request, key)
         self.asked.set()
         await self.gate.wait()

@@ -185,6 +185,34 @@ async def test_vendors_words_are_not_shown(database: Database) -> None:
     assert "canary" not in str(refusal)
 
 
+async def test_partial_answer_costs_what_its_vendor_had_counted(database: Database) -> None:
+    """Where the vendor had counted before it broke off, its figures are booked, and no estimate."""
+    scene = Scene(
+        database, [ScriptedChat(["Once upon", Usage(20, 7), Unavailable("broken")]), ScriptedChat()]
+    )
+
+    assert (await scene.ask())[-1] == Answer("Once upon", "interrupted", Usage(20, 7), "scripted-model", 1)
+    [row] = await scene.attempts()
+    assert (row.state, row.usage_source, row.error_class) == ("settled", "provider", "interrupted")
+    assert (row.prompt_tokens, row.completion_tokens) == (20, 7)
+    assert (await scene.server_usage()).totals["today"].estimated_tokens == 0
+    assert await scene.outcomes() == {1: "partial"}
+
+
+async def test_failed_attempt_costs_what_its_vendor_had_counted(database: Database) -> None:
+    """A vendor that counted thoughts and then failed is booked with them; the next one answers."""
+    thinking = ScriptedChat([Usage(20, 90), Unavailable("broken", maybe_billed=True)], name="first")
+    scene = Scene(database, [thinking, ScriptedChat(answer("Here."), name="second")])
+
+    assert (await scene.ask())[-1] == Answer("Here.", "stop", Usage(10, 5), "scripted-model", 1)
+    rows = await scene.attempts()
+    assert [(row.state, row.usage_source, row.error_class) for row in rows] == [
+        ("settled", "provider", "transient"),
+        ("settled", "provider", ""),
+    ]
+    assert (rows[0].prompt_tokens, rows[0].completion_tokens) == (20, 90)
+
+
 async def test_partial_answer_is_kept(database: Database) -> None:
     """An answer that breaks off is kept and marked, booked as an estimate, and remembered as it is."""
     scene = Scene(database, [ScriptedChat(["Once upon a ", "time", Unavailable("broken")]), ScriptedChat()])

@@ -28,6 +28,7 @@ async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
             images: ScriptedImages | None = None,
             chat_keys: Sequence[Key] = (),
             image_keys: Sequence[Key] = (),
+            sees: bool = False,
         ) -> World:
             chat = ScriptedChat(*scripts)
             pictures = images or ScriptedImages()
@@ -35,7 +36,7 @@ async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
             bot = await stack.enter_async_context(
                 open_bot(
                     settings,
-                    chat_router=ChatRouter([chat_route(chat, *chat_keys)]),
+                    chat_router=ChatRouter([chat_route(chat, *chat_keys, sees=sees)]),
                     image_router=ImageRouter([image_route(pictures, *image_keys)]),
                 )
             )

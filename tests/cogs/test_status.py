@@ -8,7 +8,7 @@ import time
 import pytest
 import simcord
 
-from providers.base import KeyRejected, NotEntitled, QuotaExhausted, RateLimited, Unavailable
+from providers.base import Key, KeyRejected, NotEntitled, QuotaExhausted, RateLimited, Unavailable
 from tests.cogs.world import OpenWorld, World
 from tests.fakes import ScriptedImages, answer, key
 
@@ -18,14 +18,21 @@ IMAGE_KEY = key("IMAGE_KEY", f"{CANARY}-9")
 
 
 async def ask_as_owner(world: World) -> dict[str, str]:
-    """The fields of the report that the application's owner sees."""
+    """The lists that the application's owner sees, by name: of each the text of all its fields."""
     world.bot.owner_id = world.admin.id
     result = await world.admin.slash(world.channel, "status")
     assert result.ephemeral
     assert result.response is not None
     assert result.response.content == ""
     assert CANARY not in str(result.response.embeds[0].to_dict())
-    return {field.name or "": field.value or "" for field in result.response.embeds[0].fields}
+    lists: dict[str, str] = {}
+    for field in result.response.embeds[0].fields:
+        assert 0 < len(field.value or "") <= 1024
+        name, _, continued = (field.name or "").partition(", ")
+        assert bool(continued) == (name in lists)
+        lists[name] = f"{lists[name]}\n{field.value}" if name in lists else f"{field.value}"
+    assert len(result.response.embeds[0]) <= 6000
+    return lists
 
 
 async def text_for(world: World, actor: simcord.MemberActor) -> str:
@@ -105,10 +112,51 @@ async def test_a_provider_without_a_key_has_none_to_show(open_world: OpenWorld) 
     ] == "Next: scripted\nscripted: ready (requests: 0, refused: 0)"
 
 
-async def test_more_keys_than_a_message_holds_are_cut_and_marked(open_world: OpenWorld) -> None:
-    """Discord takes 1024 characters a field: the report is sent all the same."""
-    keys = [key(f"CHAT_KEY{number}", f"{CANARY}-{number}") for number in range(60)]
-    world = await open_world(chat_keys=keys)
-    text = (await ask_as_owner(world))["Answers"]
-    assert len(text) <= 1024
-    assert text.endswith("\n…")
+def numbered(variable: str, count: int) -> list[Key]:
+    return [key(f"{variable}{number}", f"{CANARY}-{variable}-{number}") for number in range(count)]
+
+
+async def test_more_keys_than_a_field_holds_go_on_in_the_next(open_world: OpenWorld) -> None:
+    """Discord takes 1024 characters a field: every key is there all the same, in its order."""
+    world = await open_world(chat_keys=numbered("CHAT_KEY", 60), image_keys=numbered("IMAGE_KEY", 20))
+    lists = await ask_as_owner(world)
+
+    for name, variable, count in (("Answers", "CHAT_KEY", 60), ("Pictures", "IMAGE_KEY", 20)):
+        assert len(lists[name]) > 1024
+        _, *lines = lists[name].split("\n")
+        assert [line.split("`")[1] for line in lines] == [f"{variable}{number}" for number in range(count)]
+
+
+@pytest.mark.parametrize(("chats", "pictures"), [(300, 1), (300, 300), (2, 300), (90, 90)])
+async def test_more_keys_than_a_message_holds_are_counted(
+    open_world: OpenWorld, chats: int, pictures: int
+) -> None:
+    """Of 6000 characters each list takes half, or what the other leaves, and says how many more there are."""
+    world = await open_world(
+        chat_keys=numbered("CHAT_KEY", chats), image_keys=numbered("IMAGE_KEY", pictures)
+    )
+    lists = await ask_as_owner(world)
+
+    for name, count in (("Answers", chats), ("Pictures", pictures)):
+        _, *shown, last = lists[name].split("\n")
+        more = re.fullmatch(r"And ([\d,]+) more\.", last)
+        assert len(shown) + (int(more[1]) if more else 1) == count
+        assert (more is None) == (count < 10)
+    sizes = [len(text) for text in lists.values()]
+    assert sum(sizes) > 5400
+    if chats == pictures:
+        assert min(sizes) > 2600
+
+
+async def test_a_hosts_long_names_are_cut(open_world: OpenWorld) -> None:
+    """A title, or a setting's name, of any length leaves room for the rest of its line."""
+    world = await open_world(
+        images=ScriptedImages(name="_" * 5000), image_keys=[key("K" * 5000, "value"), IMAGE_KEY]
+    )
+    title, name = "\\_" * 99 + "…", "K" * 100
+
+    assert (await ask_as_owner(world))["Pictures"].split("\n") == [
+        f"Next: {title}",
+        f"{title} `{name}`: ready (requests: 0, refused: 0)",
+        f"{title} `IMAGE_KEY`: ready (requests: 0, refused: 0)",
+    ]

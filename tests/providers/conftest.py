@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from providers.catalog import Entry, load_catalog
+from providers.images import HuggingFaceInference, OpenAIImages
 from providers.transport import Transport
 from tests.fake_vendors import FakeVendor
 
@@ -26,3 +28,16 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 def transport(session: aiohttp.ClientSession) -> Transport:
     return Transport(session)
+
+
+@pytest.fixture
+def images(vendor: FakeVendor, transport: Transport) -> OpenAIImages:
+    entry = Entry(name="fake", wire="openai-images", base_url=f"{vendor.url}/v1", model="fake-model")
+    return OpenAIImages(entry, transport)
+
+
+@pytest.fixture
+def hugging_face(vendor: FakeVendor, transport: Transport) -> HuggingFaceInference:
+    return HuggingFaceInference(
+        load_catalog({"hf-inference": {"base_url": vendor.url}})["hf-inference"], transport
+    )

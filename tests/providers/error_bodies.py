@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import pytest
+
 from providers.base import (
     BadRequest,
     ContentRefused,
@@ -34,6 +36,21 @@ EXTRA = [{"type": "extra_forbidden", "loc": ["body", "store"], "msg": "Extra inp
 FILTERED = "The response was filtered due to the prompt triggering a content management policy"
 
 
+AZURE_FILTERED = {
+    "error": {
+        "message": FILTERED,
+        "type": None,
+        "param": "prompt",
+        "code": "content_filter",
+        "status": 400,
+        "innererror": {
+            "code": "ResponsibleAIPolicyViolation",
+            "content_filter_result": {"violence": {"filtered": True, "severity": "high"}},
+        },
+    }
+}
+
+
 class Row(NamedTuple):
     """One refusal and the class it belongs to."""
 
@@ -42,6 +59,7 @@ class Row(NamedTuple):
     body: Any
     expected: type[ProviderError]
     headers: Mapping[str, str] = {}
+    maybe_billed: bool = False  # when it comes at once
 
     @property
     def content(self) -> bytes:
@@ -71,6 +89,8 @@ HUGGING_FACE = [
     Row("retired host, body as text", 410, NO_ROUTE.encode(), ModelRetired),
     Row("fal: inputs and not prompt", 422, {"detail": EXTRA}, BadRequest),
     Row("rate, documented", 429, {"error": "rate limited"}, RateLimited, {"RateLimit": '"api";r=0;t=55'}),
+    Row("rate, with something left", 429, {"error": "slow"}, RateLimited, {"RateLimit": '"api";r=12;t=300'}),
+    Row("words in the headers", 400, b"", ModelRetired, {"X-Error-Code": "model_not_found"}),
     Row("500 with HTML", 500, HTML, Unavailable),
     Row("502 with HTML", 502, HTML, Unavailable),
     Row("504 without body", 504, b"", Unavailable),
@@ -116,7 +136,7 @@ OPENAI = [
     Row("context, words", 400, error("This model's maximum context length is 4096"), PromptTooLong),
     Row("context, llama.cpp's words", 400, error("exceeds the available context size"), PromptTooLong),
     Row("context, other words", 400, error("input tokens exceed the configured limit"), PromptTooLong),
-    Row("Azure: prompt filtered", 400, error(FILTERED, "content_filter", None), ContentRefused),
+    Row("Azure: prompt filtered", 400, AZURE_FILTERED, ContentRefused),
     Row("key", 401, error("Incorrect API key provided", "invalid_api_key"), KeyRejected),
     Row("country", 403, error("Country not supported", "unsupported_country"), NotEntitled),
     Row("no such model", 404, error("The model does not exist", "model_not_found"), ModelRetired),
@@ -132,13 +152,14 @@ OPENROUTER = [
     Row("400", 400, {"error": {"code": 400, "message": "Bad parameters"}}, BadRequest),
     Row("401", 401, {"error": {"code": 401, "message": "No auth credentials found"}}, KeyRejected),
     Row("402", 402, {"error": {"code": 402, "message": "Insufficient credits"}}, QuotaExhausted),
+    Row("402 with a time", 402, {"error": {"code": 402}}, QuotaExhausted, {"Retry-After": "30"}),
     Row("403: moderation", 403, {"error": {"code": 403, "message": "was flagged"}}, ContentRefused),
     Row("408", 408, {"error": {"code": 408, "message": "Your request timed out"}}, Unavailable),
     Row("429", 429, {"error": {"code": 429, "message": "Rate limited: per-min"}}, RateLimited),
     Row("429: free models, per day", 429, {"error": {"code": 429, "message": "50 per day"}}, QuotaExhausted),
     Row("502", 502, {"error": {"code": 502, "message": "Provider returned error"}}, Unavailable),
     Row("503", 503, {"error": {"code": 503, "message": "No available provider"}}, Unavailable),
-    Row("502 in a 200", 200, {"error": {"code": 502, "message": "Provider died"}}, Unavailable),
+    Row("502 in a 200", 200, {"error": {"code": 502, "message": "Provider died"}}, Unavailable, {}, True),
     Row("429 in a 200", 200, {"error": {"code": 429, "message": "Rate limited"}}, RateLimited),
     Row("402 in a 200", 200, {"error": {"code": 402, "message": "Insufficient"}}, QuotaExhausted),
 ]
@@ -146,7 +167,8 @@ OPENROUTER = [
 GITHUB = [
     Row("retired", 410, error("temporarily", "github_models_retirement_brownout"), ModelRetired),
     Row("too large", 413, error("Request body too large for gpt-4o-mini"), PromptTooLong),
-    Row("too large, by code", 400, error("Max size: 8000 tokens", "tokens_limit_reached"), PromptTooLong),
+    Row("too large, by code", 413, error("Max size: 8000 tokens", "tokens_limit_reached"), PromptTooLong),
+    Row("too large, as 400", 400, error("Max size: 8000 tokens", "tokens_limit_reached"), PromptTooLong),
     Row(
         "daily limit",
         429,
@@ -222,3 +244,9 @@ ROWS = {
     "Gemini": GEMINI,
     "status alone": BARE,
 }
+
+TABLE = [
+    pytest.param(row, id=f"{vendor}: {row.source} -> {row.expected.kind}")
+    for vendor, rows in ROWS.items()
+    for row in rows
+]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from providers.base import ChatRequest, Completion, Delta, Message, ProviderError, Rest
+from providers.base import ChatEvent, ChatRequest, Completion, Delta, Message, ProviderError, Rest, Usage
 from providers.catalog import Entry
 from providers.keys import FindSecrets
 
@@ -30,9 +30,9 @@ def secrets(**variables: str) -> FindSecrets:
     return find
 
 
-async def collect(stream: AsyncIterator[Delta | Completion | Rest]) -> tuple[list[str], Completion]:
+async def collect(stream: AsyncIterator[ChatEvent]) -> tuple[list[str], Completion]:
     """The pieces of an answer and its end; there must be one end, at the end."""
-    *deltas, completion = [event async for event in stream if not isinstance(event, Rest)]
+    *deltas, completion = [event async for event in stream if not isinstance(event, (Rest, Usage))]
     assert isinstance(completion, Completion)
     pieces = [delta.text for delta in deltas if isinstance(delta, Delta)]
     assert len(pieces) == len(deltas)
@@ -53,15 +53,14 @@ def chat_entry(url: str, **fields: Any) -> Entry:
     )
 
 
-async def take_up_to_error(
-    stream: AsyncIterator[Delta | Completion | Rest],
-) -> tuple[list[str], ProviderError]:
+async def take_up_to_error(stream: AsyncIterator[ChatEvent]) -> tuple[list[str], ProviderError]:
     """The pieces that came before an answer failed, and how it failed."""
     pieces: list[str] = []
     try:
         async for event in stream:
-            assert isinstance(event, Delta), "the answer ended well"
-            pieces.append(event.text)
+            assert not isinstance(event, Completion), "the answer ended well"
+            if isinstance(event, Delta):
+                pieces.append(event.text)
     except ProviderError as error:
         return pieces, error
     raise AssertionError("the stream ended without an end")

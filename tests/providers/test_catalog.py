@@ -98,6 +98,17 @@ def test_an_entry_that_says_little_gets_the_usual_bounds() -> None:
     assert entry.label == "mine (m)"
 
 
+@pytest.mark.parametrize("wire", ["openai-images", "hf-inference", "sketch"])
+def test_a_picture_may_take_two_minutes_unless_the_host_says_otherwise(wire: str) -> None:
+    """An entry of the host's own has the bound that ours have; what it says itself counts."""
+    table = {"wire": wire, "base_url": "http://x", "model": "m"}
+    entries = load_catalog({"mine": table, "slow": {**table, "total_seconds": 300}})
+
+    assert (entries["mine"].total_seconds, entries["slow"].total_seconds) == (120, 300)
+    assert {entries[name].total_seconds for name in (*DEFAULT_IMAGE_CHAIN, "hf-inference")} == {120}
+    assert entries["localai"].total_seconds == 300
+
+
 def test_entries_cannot_be_changed_afterwards() -> None:
     """An entry is a value: whoever got it may rely on it."""
     with pytest.raises(ValidationError, match="frozen"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from providers.base import ImageRequest, Unavailable, Usage, estimate_prompt, estimate_tokens
+from providers.base import ImageRequest, Rest, Unavailable, Usage, estimate_prompt, estimate_tokens
 from providers.chat_completions import ChatCompletions
 from providers.router import ChatRouter, ImageRouter
 from providers.transport import Transport
 from providers.walk import NoneAnswered
 from tests.fake_vendors import SILENCE, FakeVendor, broken, chunk, drip, events
-from tests.fakes import RecordedLedger, ScriptedChat, ScriptedImages, answer, chat_route, image_route
+from tests.fakes import RecordedLedger, ScriptedChat, ScriptedImages, Step, answer, chat_route, image_route
 from tests.providers.helpers import QUESTION, chat_entry, collect, take_error
 
 PROMPT_TOKENS = estimate_prompt(QUESTION.messages)
@@ -67,6 +67,34 @@ async def test_the_first_text_may_take_longer_than_the_next() -> None:
     assert (completion.text, completion.finish_reason) == ("Yes.", "stop")
 
 
+async def test_what_is_no_text_does_not_end_the_wait_for_it() -> None:
+    """Figures and limits that a vendor tells before its first text leave it the time for that."""
+    thinking = ScriptedChat([Rest(1), Usage(10, 1), 0.15, *answer("Yes", ".")])
+
+    _, completion = await collect(
+        ChatRouter([chat_route(thinking, first_text_seconds=5, idle_seconds=0.05)]).stream(
+            QUESTION, RecordedLedger()
+        )
+    )
+
+    assert (completion.text, completion.finish_reason) == ("Yes.", "stop")
+
+
+async def test_what_is_no_text_does_not_lengthen_the_wait_for_it() -> None:
+    """A vendor that counts on and on without a word is left at the limit; what it counted is booked."""
+    count: list[Step] = [Usage(10, 2), 0.02]
+    counting = ScriptedChat(["Once upon", *count * 500], count * 500)
+    router = ChatRouter([chat_route(counting, first_text_seconds=0.2, idle_seconds=0.2)])
+    ledger = RecordedLedger()
+
+    async with asyncio.timeout(5):
+        _, completion = await collect(router.stream(QUESTION, RecordedLedger()))
+        await take_error(collect(router.stream(QUESTION, ledger)))
+
+    assert (completion.usage, completion.finish_reason) == (Usage(10, 2), "interrupted")
+    assert [spent for _, spent in ledger.failed] == [Usage(10, 2)]
+
+
 async def test_an_answer_without_end_is_cut_off_at_the_total() -> None:
     """Pieces that keep coming in time still end at the deadline for the whole."""
     talkative = ScriptedChat(["more ", 0.02] * 500)
@@ -110,19 +138,22 @@ async def test_a_picture_that_takes_too_long_gives_way_to_the_next() -> None:
 
 
 async def test_deadlines_end_real_connections(vendor: FakeVendor, transport: Transport) -> None:
-    """Over a socket a silent, a stalled and a dripping vendor are each left in time."""
+    """Over a socket a silent, a stalled and a dripping vendor are each left in time, and may have cost."""
     chat = ChatCompletions(chat_entry(vendor.url), transport)
     stalled = broken(events(chunk("Once upon"), done=False), ending="stall")
     dripping = drip(events(chunk("Once upon"), *[": keep-alive"] * 1000), size=40, pause=0.01)
     router = ChatRouter([chat_route(chat, first_text_seconds=0.3, idle_seconds=0.1)])
+    ledger = RecordedLedger()
     vendor.reply(SILENCE, stalled, dripping)
 
     async with asyncio.timeout(5):
-        nothing = await take_error(collect(router.stream(QUESTION, RecordedLedger())))
+        nothing = await take_error(collect(router.stream(QUESTION, ledger)))
         _, first = await collect(router.stream(QUESTION, RecordedLedger()))
         _, second = await collect(router.stream(QUESTION, RecordedLedger()))
 
     assert isinstance(nothing, NoneAnswered)
+    # Nobody knows what it has done meanwhile: it is booked as if it had read the question.
+    assert [spent for _, spent in ledger.failed] == [Usage(PROMPT_TOKENS, 0, estimated=True)]
     assert (first.text, first.finish_reason) == ("Once upon", "interrupted")
     assert (second.text, second.finish_reason) == ("Once upon", "interrupted")
     await vendor.client_left()

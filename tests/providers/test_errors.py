@@ -19,13 +19,7 @@ from providers.errors import (
     safe_detail,
 )
 from providers.wait_times import LONGEST_BELIEVABLE, WHEN_UNBELIEVABLE, read_retry_after
-from tests.providers.error_bodies import HTML, ROWS, Row, error, mistral
-
-TABLE = [
-    pytest.param(row, id=f"{vendor}: {row.source} -> {row.expected.kind}")
-    for vendor, rows in ROWS.items()
-    for row in rows
-]
+from tests.providers.error_bodies import HTML, ROWS, TABLE, Row, error, mistral
 
 
 @pytest.mark.parametrize("row", TABLE)
@@ -35,6 +29,27 @@ def test_a_refusal_means_its_class(row: Row) -> None:
 
     assert type(read) is row.expected
     assert str(read) == row.expected.sentence
+    assert read.maybe_billed == row.maybe_billed
+
+
+@pytest.mark.parametrize(
+    "status", [400, 401, 402, 403, 404, 408, 409, 410, 422, 429, 500, 502, 503, 504, 529]
+)
+def test_only_a_gateway_that_waited_may_have_cost(status: int) -> None:
+    """502 and 504 later than a second after the request may be billed; any other refusal is not."""
+    at_once, later = (read_error(status, {}, HTML, seconds=seconds) for seconds in (1.0, 1.01))
+
+    assert not at_once.maybe_billed
+    assert later.maybe_billed == (status in (502, 504))
+
+
+def test_the_log_names_the_vendors_own_number_of_the_request() -> None:
+    """What a vendor's support asks for is in the log; the headers' words count where the body has none."""
+    openai = read_error(500, {"x-request-id": "req_1"}, b'{"error": {"message": "oh"}}')
+    proxy = read_error(502, {"cf-ray": "8f-FRA", "X-Error-Message": "upstream died"}, b"")
+
+    assert openai.detail == "HTTP 500 (request req_1): oh"
+    assert proxy.detail == "HTTP 502 (request 8f-FRA): upstream died"
 
 
 def test_every_class_of_error_has_a_row() -> None:

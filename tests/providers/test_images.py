@@ -1,57 +1,25 @@
-"""The two picture wires over a real socket: what each vendor is asked, and how its picture comes."""
+"""The two picture wires over a real socket: what each vendor is asked."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-import io
 from typing import Any
 
 import pytest
-from PIL import Image
 
-from providers.base import (
-    NO_KEY,
-    ContentRefused,
-    ImageRequest,
-    Picture,
-    ProviderError,
-    RateLimited,
-    Unavailable,
-    Usage,
-)
-from providers.catalog import Entry, load_catalog
+from providers.base import NO_KEY, ImageRequest, Picture, Usage
+from providers.catalog import load_catalog
 from providers.images import HuggingFaceInference, OpenAIImages, choose_steps, nearest_size
-from providers.transport import PICTURE_BODY_BYTES, Transport
-from tests.fake_vendors import FakeVendor, Reply, broken, json_reply, oversized, raw
+from providers.transport import Transport
+from tests.fake_vendors import FakeVendor, json_reply, raw
 from tests.fakes import key, small_png
-from tests.providers.helpers import take_error
 
 KEY = key(value="the-key")
 ORDER = ImageRequest("a fox", width=768, height=512, seed=11)
 PNG = small_png(24, 16)
-BASE64 = base64.b64encode(PNG).decode()
+ANSWER = json_reply({"data": [{"b64_json": base64.b64encode(PNG).decode()}]})
 FLUX = "black-forest-labs/FLUX.1-schnell"
-
-
-def with_data(*items: object, **fields: object) -> Reply:
-    return json_reply({"created": 1_790_000_000, "data": list(items), **fields})
-
-
-@pytest.fixture
-def images(vendor: FakeVendor, transport: Transport) -> OpenAIImages:
-    entry = Entry(name="fake", wire="openai-images", base_url=f"{vendor.url}/v1", model="fake-model")
-    return OpenAIImages(entry, transport)
-
-
-@pytest.fixture
-def hugging_face(vendor: FakeVendor, transport: Transport) -> HuggingFaceInference:
-    return HuggingFaceInference(
-        load_catalog({"hf-inference": {"base_url": vendor.url}})["hf-inference"], transport
-    )
-
-
-# ---- Requests --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -103,7 +71,7 @@ async def test_each_vendor_is_asked_in_its_own_words(
 ) -> None:
     """Each catalogue entry sends the fields its vendor knows, and the picture says what was really used."""
     entry = load_catalog({name: {"base_url": f"{vendor.url}/v9/"}})[name]
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
 
     picture = await OpenAIImages(entry, transport).generate(ORDER, KEY)
 
@@ -115,7 +83,7 @@ async def test_each_vendor_is_asked_in_its_own_words(
 
 async def test_without_a_key_no_authorization_is_sent(vendor: FakeVendor, images: OpenAIImages) -> None:
     """A server of one's own is asked without the header."""
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
 
     await images.generate(ORDER, NO_KEY)
 
@@ -128,11 +96,31 @@ async def test_extra_fields_are_added_and_dropped_ones_left_out(
     """`extra_body` goes over everything; what `drop` names is never sent."""
     changes = {"base_url": vendor.url, "extra_body": {"style": "plain", "n": 2}, "drop": ["seed", "size"]}
     entry = load_catalog({"hf-nscale": changes})["hf-nscale"]
-    vendor.reply(with_data({"b64_json": BASE64}))
+    vendor.reply(ANSWER)
 
     await OpenAIImages(entry, transport).generate(ORDER, KEY)
 
     assert vendor.requests[0].body == {"model": FLUX, "prompt": "a fox", "style": "plain", "n": 2}
+
+
+async def test_fields_are_left_out_of_the_raw_wire_too(vendor: FakeVendor, transport: Transport) -> None:
+    """What `drop` names is not sent, among the parameters or beside them."""
+    changes = {
+        "base_url": vendor.url,
+        "extra_body": {"options": {}, "other": 1},
+        "drop": ["guidance_scale", "seed", "options"],
+    }
+    vendor.reply(raw(PNG))
+
+    await HuggingFaceInference(load_catalog({"hf-inference": changes})["hf-inference"], transport).generate(
+        ORDER, KEY
+    )
+
+    assert vendor.requests[0].body == {
+        "inputs": "a fox",
+        "parameters": {"num_inference_steps": 4, "width": 768, "height": 512},
+        "other": 1,
+    }
 
 
 async def test_hugging_face_is_asked_for_a_picture(
@@ -174,139 +162,3 @@ def test_fixed_sizes_are_chosen_by_shape(asked: tuple[int, int], sent: tuple[int
     """Where a vendor makes few sizes, the one of the nearest shape is taken; others take any."""
     assert nearest_size(load_catalog()["openai-images"], *asked) == sent
     assert nearest_size(load_catalog()["hf-nscale"], *asked) == asked
-
-
-# ---- Pictures --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        pytest.param({"b64_json": BASE64}, id="base64"),
-        pytest.param({"b64_json": BASE64, "url": None, "revised_prompt": "a red fox"}, id="and more"),
-        pytest.param({"url": f"data:image/png;base64,{BASE64}"}, id="a data URI"),
-        pytest.param({"url": "{url}/generated-images/1.png"}, id="an address on the same host"),
-        pytest.param({"url": "/generated-images/1.png"}, id="a relative address"),
-        pytest.param({"b64_json": "", "url": "/generated-images/1.png"}, id="empty base64 and an address"),
-    ],
-)
-async def test_a_picture_comes_in_many_forms(
-    vendor: FakeVendor, images: OpenAIImages, item: dict[str, Any]
-) -> None:
-    """Base64, a data URI and an address on the vendor's host are the same picture."""
-    item = {name: value and value.replace("{url}", vendor.url) for name, value in item.items()}
-    vendor.reply(with_data(item, usage={"total_tokens": 0}))
-    vendor.reply(raw(PNG))
-
-    picture = await images.generate(ORDER, KEY)
-
-    with Image.open(io.BytesIO(picture.png)) as image:
-        assert image.size == (picture.width, picture.height) == (24, 16)
-        assert image.convert("RGB").getpixel((3, 3)) == (0, 128, 128)
-    assert picture.usage == Usage(pictures=1)
-    for fetched in vendor.requests[1:]:
-        assert (fetched.method, fetched.path, fetched.key) == ("GET", "/generated-images/1.png", "")
-
-
-async def test_a_foreign_address_is_refused(vendor: FakeVendor, images: OpenAIImages) -> None:
-    """A vendor cannot make the bot ask other servers near it."""
-    async with FakeVendor() as other:
-        for address in (f"{other.url}/1.png", f"{other.url}/1.png".replace("http:", "https:")):
-            vendor.reply(with_data({"url": address}))
-
-            error = await take_error(images.generate(ORDER, KEY))
-
-            assert "not safe to fetch" in error.detail
-        assert other.requests == []
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param(raw(PNG, "image/png"), id="image/png"),
-        pytest.param(raw(PNG, "application/octet-stream"), id="no type"),
-        pytest.param(raw(PNG, "text/html"), id="the wrong type"),
-        pytest.param(with_data({"b64_json": BASE64}), id="JSON with base64"),
-    ],
-)
-async def test_raw_bytes_are_known_by_their_content(
-    vendor: FakeVendor, hugging_face: HuggingFaceInference, reply: Reply
-) -> None:
-    """On the raw wire the bytes decide, whatever the reply calls them; JSON may hold the picture too."""
-    vendor.reply(reply)
-
-    picture = await hugging_face.generate(ORDER, KEY)
-
-    assert (picture.width, picture.height, picture.seed, picture.steps) == (24, 16, 11, 4)
-
-
-# ---- Faults ----------------------------------------------------------------------------------------
-
-LOADING = {"error": "Model FLUX.1-schnell is currently loading", "estimated_time": 42.3}
-
-
-@pytest.mark.parametrize(
-    ("reply", "expected", "wait"),
-    [
-        pytest.param(json_reply(LOADING), Unavailable, 42.3, id="loading, in a 200"),
-        pytest.param(json_reply(LOADING, 503), Unavailable, 42.3, id="loading"),
-        pytest.param(json_reply({"error": "busy"}, 429, {"Retry-After": "8"}), RateLimited, 8.0, id="rate"),
-        pytest.param(
-            json_reply({"error": {"code": "content_filter", "message": "no"}}, 400),
-            ContentRefused,
-            None,
-            id="filter",
-        ),
-    ],
-)
-async def test_a_refusal_is_read_on_both_wires(
-    vendor: FakeVendor,
-    images: OpenAIImages,
-    hugging_face: HuggingFaceInference,
-    reply: Reply,
-    expected: type[ProviderError],
-    wait: float | None,
-) -> None:
-    """An error with any status is its class, with its wait, and costs nothing."""
-    for provider in (images, hugging_face):
-        vendor.reply(reply)
-
-        error = await take_error(provider.generate(ORDER, KEY))
-
-        assert (type(error), error.retry_after, error.maybe_billed) == (expected, wait, False)
-
-
-NO_PICTURES = [
-    pytest.param(with_data(), id="no data"),
-    pytest.param(json_reply({}), id="nothing"),
-    pytest.param(with_data({}), id="an empty item"),
-    pytest.param(with_data(BASE64), id="an item that is no object"),
-    pytest.param(with_data({"b64_json": 7, "url": 7}), id="numbers"),
-    pytest.param(with_data({"b64_json": "***"}), id="broken base64"),
-    pytest.param(with_data({"b64_json": BASE64[:60]}), id="base64 of half a picture"),
-    pytest.param(with_data({"b64_json": base64.b64encode(b"<html>").decode()}), id="base64 of HTML"),
-    pytest.param(with_data({"url": "data:image/svg+xml,<svg/>"}), id="a data URI without base64"),
-    pytest.param(json_reply([]), id="a list"),
-    pytest.param(raw(b"<html>log in</html>", "text/html"), id="HTML"),
-    pytest.param(raw(b"<html>log in</html>", "image/png"), id="HTML that calls itself a picture"),
-    pytest.param(raw(b"", "image/png"), id="nothing at all"),
-    pytest.param(broken(raw(PNG), after=40), id="a reply that breaks off"),
-    pytest.param(
-        dataclasses.replace(oversized(PICTURE_BODY_BYTES, "image/png"), ending="stall"), id="too much of it"
-    ),
-]
-
-
-@pytest.mark.parametrize("reply", NO_PICTURES)
-async def test_a_200_without_a_picture_may_cost(
-    vendor: FakeVendor, images: OpenAIImages, hugging_face: HuggingFaceInference, reply: Reply
-) -> None:
-    """Whatever else comes in place of a picture is the vendor's failure on both wires, and may be billed."""
-    for provider in (images, hugging_face):
-        vendor.reply(reply)
-
-        error = await take_error(provider.generate(ORDER, KEY))
-
-        assert type(error) is Unavailable
-        assert error.maybe_billed
-        assert "log in" not in str(error)

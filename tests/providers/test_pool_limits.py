@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,13 +82,34 @@ def test_a_lease_that_ends_twice_counts_once() -> None:
     assert len(burst(pool, ring)) == 1
 
 
+@pytest.mark.parametrize(
+    ("end", "room"),
+    [
+        (Lease.withdraw, 1),
+        (lambda lease: lease.fail(Unavailable("no connection")), 1),
+        (Lease.release, 0),
+        (lambda lease: lease.fail(Unavailable("silent", maybe_billed=True)), 0),
+        (lambda lease: lease.fail(Unavailable("overloaded", status=503)), 0),
+        (lambda lease: (lease.release(), lease.withdraw()), 0),
+    ],
+    ids=["withdrawn", "not connected", "answered", "silent", "overloaded", "withdrawn too late"],
+)
+def test_what_was_never_sent_does_not_fill_the_minute(end: Callable[[Lease], object], room: int) -> None:
+    """A request that did not leave, or found no connection, is none for the vendor; every other is one."""
+    pool, ring = KeyPool(clock=Clock(1000.0)), Ring("vendor", "model", (ONE,), requests_per_minute=3)
+    first, *_ = burst(pool, ring)
+    end(first)
+    assert len(burst(pool, ring)) == room
+    assert pool._meter(ring, ONE).running == 2 + room
+
+
 KEYS = (account_key("KEY1", "team"), account_key("KEY2", "team"), ONE, TWO)
 ERRORS = st.sampled_from([RateLimited, QuotaExhausted, KeyRejected, ModelRetired, Unavailable])
 TIMES = st.sampled_from([None, 1.0, 7.0, 90.0])
 STEPS = st.lists(
     st.one_of(
         st.just(("acquire",)),
-        st.tuples(st.sampled_from(["confirm", "release"]), st.integers(0, 9)),
+        st.tuples(st.sampled_from(["confirm", "release", "withdraw"]), st.integers(0, 9)),
         st.tuples(st.just("rest"), st.integers(0, 9), st.sampled_from([2.0, 30.0])),
         st.tuples(st.just("fail"), st.integers(0, 9), ERRORS, TIMES),
         st.tuples(st.just("time"), st.sampled_from([0.0, 0.5, 3.0, 30.0, 100.0])),
@@ -100,7 +123,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.rests: dict[str, float] = {}
-        self.sent: dict[str, list[float]] = {}
+        self.sent: dict[str, list[tuple[Lease, float]]] = {}
         self.running: list[Lease] = []
 
     def acquired(self, ring: Ring, lease: Lease, now: float) -> None:
@@ -109,8 +132,8 @@ class Watch:
         for who in (account, lease.key.fingerprint, "model"):
             assert self.rests.get(who, 0.0) <= now, "a key was handed out that rests"
         times = self.sent.setdefault(account, [])
-        times.append(now)
-        assert len([time for time in times if time > now - 60]) <= (ring.requests_per_minute or 0)
+        times.append((lease, now))
+        assert len([time for _, time in times if time > now - 60]) <= (ring.requests_per_minute or 0)
         running = [one for one in self.running if ring.account(one.key).holder == account]
         assert len(running) <= (ring.max_concurrency or 0)
 
@@ -122,6 +145,12 @@ class Watch:
             self._rest("model", now + 86400)
         elif error.kind in ("rate", "exhausted"):
             self._rest(account, now + (error.retry_after or 1.0))
+        elif error.never_sent:
+            self.never_sent(ring, lease)
+
+    def never_sent(self, ring: Ring, lease: Lease) -> None:
+        account = ring.account(lease.key).holder
+        self.sent[account] = [sent for sent in self.sent[account] if sent[0] is not lease]
 
     def rested(self, ring: Ring, lease: Lease, until: float) -> None:
         self._rest(ring.account(lease.key).holder, until)
@@ -160,7 +189,10 @@ def test_whatever_happens_no_resting_key_is_handed_out_and_no_limit_is_passed(
                 watch.rested(ring, lease, clock.now + values[1])
             else:
                 watch.running.remove(lease)
-                if name == "fail":
+                if name == "withdraw":
+                    lease.withdraw()
+                    watch.never_sent(ring, lease)
+                elif name == "fail":
                     error = values[1](retry_after=values[2])  # type: ignore[operator]  # a class of errors
                     lease.fail(error)
                     watch.refused(ring, lease, error, clock.now)

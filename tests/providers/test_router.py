@@ -9,10 +9,10 @@ import pytest
 from providers.base import (
     NO_KEY,
     BadRequest,
+    ChatEvent,
     ChatRequest,
     Completion,
     ContentRefused,
-    Delta,
     ImageRequest,
     Key,
     KeyRejected,
@@ -180,7 +180,7 @@ class NotedChat(ScriptedChat):
         super().__init__(*scripts, name=name)  # type: ignore[arg-type]  # scripts are of steps
         self.journal = journal
 
-    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
         self.journal.lines.append(f"ask {self.name} {key.variable}")
         async for event in super().stream(request, key):
             yield event

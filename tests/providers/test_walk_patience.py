@@ -20,6 +20,7 @@ from providers.route import Budget, State, Target
 from providers.router import ChatRouter
 from providers.walk import NoneAnswered
 from tests.fakes import RecordedLedger, ScriptedChat, Step, answer, chat_route, key
+from tests.providers.clock import Clock
 from tests.providers.helpers import QUESTION, collect, take_error
 from tests.providers.walking import answered, failing, refused
 
@@ -153,6 +154,36 @@ async def test_a_request_whose_key_comes_to_rest_while_it_is_booked_does_not_lea
     assert [target.provider for target, _ in ledger.begun] == ["first", "second"]
     assert [(error.kind, usage) for error, usage in ledger.failed] == [("not_sent", None)]
     assert (len(first.calls), len(second.calls)) == (1, 1)
+
+
+async def test_a_request_that_never_left_does_not_fill_its_keys_minute() -> None:
+    """Overtaken while it was booked, cut off there, or not booked at all: the key may send all it could."""
+
+    class Closed(RecordedLedger):
+        async def begin(self, target: Target, reserved: Usage) -> None:
+            raise OSError("disk full")
+
+    first, clock = failing(Unavailable(status=500)), Clock(1000.0)
+    state = State(clock=clock, breaker_times=BreakerTimes(failures=1))
+    router = ChatRouter([chat_route(first, ONE, requests_per_minute=2)], state, Budget(patience_seconds=0))
+    cut_off, overtaken = SlowLedger(), SlowLedger()
+    task = asyncio.create_task(collect(router.stream(QUESTION, cut_off)))
+    await cut_off.writing.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    with pytest.raises(OSError, match="disk full"):
+        await collect(router.stream(QUESTION, Closed()))
+    slow = asyncio.create_task(collect(router.stream(QUESTION, overtaken)))
+    await overtaken.writing.wait()
+    await refused(router)  # the one that was sent
+    overtaken.gate.set()
+    await asyncio.wait([slow])
+    assert [error.kind for error, _ in overtaken.failed] == ["not_sent"]
+
+    clock.now += 30
+    assert (await answered(router)).text == "an answer"
+    assert len(first.calls) == 2
+    assert isinstance(await refused(router), NoneAnswered)
 
 
 async def test_others_learn_of_a_refusal_before_it_is_booked() -> None:

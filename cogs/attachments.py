@@ -1,0 +1,66 @@
+"""Discord attachments, fetched and made ready for a model."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import discord
+
+from assistant.attachments import Attached, UnreadableFile, check_size, plain_name, read_file
+from assistant.values import AttachedPicture
+
+log = logging.getLogger(__name__)
+
+MAX_FILES = 4
+FETCH_SECONDS = 30.0
+
+
+async def read_files(
+    attachments: Sequence[discord.Attachment],
+) -> tuple[str, tuple[AttachedPicture, ...]]:
+    """The texts and the pictures of at most four files that a member gave along with a question.
+
+    Raises UnreadableFile for the first that cannot be used.
+    """
+    if len(attachments) > MAX_FILES:
+        raise UnreadableFile(f"At most {MAX_FILES} files go along with a question. Attach fewer.")
+    return _collect([await read_attachment(attachment) for attachment in attachments])
+
+
+async def read_what_can_be(
+    attachments: Sequence[discord.Attachment],
+) -> tuple[str, tuple[AttachedPicture, ...]]:
+    """The same for files that merely belong to a message asked about: the model is told of the others."""
+    found: list[Attached] = []
+    unread = [plain_name(attachment.filename) for attachment in attachments[MAX_FILES:]]
+    for attachment in attachments[:MAX_FILES]:
+        try:
+            found.append(await read_attachment(attachment))
+        except UnreadableFile:
+            unread.append(plain_name(attachment.filename))
+    text, pictures = _collect(found)
+    names = ", ".join(f'"{name}"' for name in unread)
+    note = f"The message also has files that you cannot see: {names}." if unread else ""
+    return "\n\n".join(filter(None, (text, note))), pictures
+
+
+async def read_attachment(attachment: discord.Attachment) -> Attached:
+    """Fetch and read one file; one that says it is too large is not fetched. Raises UnreadableFile."""
+    name = attachment.filename
+    check_size(name, attachment.size)
+    try:
+        async with asyncio.timeout(FETCH_SECONDS):
+            data = await attachment.read()
+    except Exception as error:  # what discord.py lets through has no common base
+        log.info("an attachment could not be fetched: %s", type(error).__name__)
+        raise UnreadableFile(
+            f"{plain_name(name)} could not be fetched from Discord. Attach it again."
+        ) from None
+    return await read_file(name, data)
+
+
+def _collect(files: Sequence[Attached]) -> tuple[str, tuple[AttachedPicture, ...]]:
+    text = "\n\n".join(file.text for file in files if file.text)
+    return text, tuple(file.picture for file in files if file.picture is not None)

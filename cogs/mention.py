@@ -1,0 +1,96 @@
+"""Mentions, replies and direct messages, answered like `/ask` where the host has turned that on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import discord
+from discord.ext import commands
+
+from assistant.attachments import UnreadableFile
+from assistant.values import Origin, Question
+from cogs.answering import answer_question
+from cogs.attachments import read_files
+from cogs.delivery import Outcome, attempt
+from cogs.messages import with_names
+from cogs.surfaces import ReplySurface
+
+if TYPE_CHECKING:
+    from bot import Colloquy
+
+log = logging.getLogger(__name__)
+
+KINDS = (discord.MessageType.default, discord.MessageType.reply)
+
+HINT = "Write your question along with the mention, or use /ask."
+# Discord shows a bot as typing for about ten seconds.
+TYPING_SECONDS = 8.0
+
+
+class Mention(commands.Cog):
+    """Questions in ordinary messages."""
+
+    def __init__(self, bot: Colloquy) -> None:
+        self._bot = bot
+
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        """Answer what is meant for the bot. Nothing that only calls many people is."""
+        if message.author.bot or message.webhook_id is not None or message.type not in KINDS:
+            return
+        guild_id = message.guild.id if message.guild else getattr(message.channel, "guild_id", None)
+        if guild_id is not None and self._bot.user not in message.mentions:
+            return
+        surface = ReplySurface(message)
+        await self._bot.tree.answer_message(self._answer(message, guild_id or 0, surface), surface.tell)
+
+    async def _answer(self, message: discord.Message, guild_id: int, surface: ReplySurface) -> None:
+        if await attempt(message.channel.typing()) is Outcome.GONE:
+            log.info("not answered: the bot may not write in channel %d", message.channel.id)
+            return
+        prompt = with_names(message, leave_out=self._bot.user).strip()
+        if not prompt:
+            await attempt(surface.tell(HINT))
+            return
+        async with _typing(message.channel, surface.shown):
+            try:
+                files, pictures = await read_files(message.attachments)
+            except UnreadableFile as reason:
+                await attempt(surface.tell(discord.utils.escape_markdown(str(reason))))
+                return
+            question = Question(
+                Origin(message.id, guild_id, message.channel.id, message.author.id),
+                prompt,
+                speaker=message.author.display_name,
+                attached=files,
+                pictures=pictures,
+            )
+            await answer_question(self._bot.assistant, question, surface)
+
+
+@asynccontextmanager
+async def _typing(channel: discord.abc.Messageable, shown: asyncio.Event) -> AsyncIterator[None]:
+    """Let the bot be seen typing until something of its answer is shown."""
+
+    async def type_on() -> None:
+        while not shown.is_set():
+            try:
+                async with asyncio.timeout(TYPING_SECONDS):
+                    await shown.wait()
+            except TimeoutError:
+                await attempt(channel.typing())
+
+    task = asyncio.create_task(type_on())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def setup(bot: Colloquy) -> None:
+    """Called by discord.py."""
+    await bot.add_cog(Mention(bot))

@@ -1,0 +1,193 @@
+"""Questions in ordinary messages: discord.py's own client, real sockets, a real database file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from cogs.mention import HINT
+from db.engine import open_database
+from db.verify import find_discrepancies
+from tests.assistant.files import empty_png
+from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord
+from tests.fake_discord_messages import DIRECT_MESSAGES, GUILD_MESSAGES
+from tests.fake_vendors import FakeVendor, openai_stream, usage
+from tests.fakes import small_png
+from tests.living_bot import living_bot, rows
+from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, slowly, until_done, until_replied, write
+
+
+@pytest.fixture
+async def fake(database_url: str) -> AsyncIterator[FakeDiscord]:
+    """A fake Discord. After the test the bot has stopped and its books must agree."""
+    async with FakeDiscord() as fake:
+        yield fake
+    async with open_database(database_url) as database, database.transaction() as connection:
+        assert await find_discrepancies(connection) == []
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[FakeVendor]:
+    async with FakeVendor() as vendor:
+        yield vendor
+
+
+# ---- Off and on ------------------------------------------------------------------------------------
+
+
+async def test_by_default_the_bot_asks_for_no_message_at_all(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """Without the setting the gateway is told of no intent, and a mention is nobody's affair."""
+    async with living_bot(fake, database_url, vendor.url):
+        assert fake.gateway.identifies[0]["intents"] == 0
+        await write(fake, f"{BOT_MENTION} Hello?")
+        await asyncio.sleep(0.2)
+
+    assert replies(fake) == []
+    assert vendor.requests == []
+
+
+async def test_with_the_setting_two_intents_are_asked_for_and_none_is_privileged(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Messages of servers and direct ones; and the invitation brings the bot in as a member."""
+    caplog.set_level("INFO")
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        assert fake.gateway.identifies[0]["intents"] == GUILD_MESSAGES | DIRECT_MESSAGES
+
+    assert f"client_id={fake.application_id}&scope=bot+applications.commands&permissions=" in caplog.text
+
+
+# ---- Answers ---------------------------------------------------------------------------------------
+
+
+async def test_a_mention_is_answered_by_a_reply_that_grows(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """One reply that pings nobody, edited as text comes, booked and remembered like `/ask`."""
+    words = [f"word{number} " for number in range(10)]
+    vendor.reply(slowly(openai_stream(*words, used=usage(321, 45)), 0.25))
+    async with living_bot(fake, database_url, vendor.url, **ON) as bot:
+        question = await write(fake, f"{BOT_MENTION} What does <@{ANOTHER.id}> do?", mentions=[ANOTHER])
+        reply = await until_replied(fake, "word9")
+        await until_done(bot)
+
+    assert reply.reply_to == question.id
+    assert reply.channel_id == CHANNEL_ID
+    assert len(replies(fake)) == 1
+    contents = [version.content for version in reply.versions]
+    assert len(contents) >= 3
+    assert contents[-1] == "".join(words).strip()
+    assert all(version.allowed_mentions == {"parse": []} for version in reply.versions)
+    edits = [sent.at for sent in fake.requests if sent.method == "PATCH"]
+    assert all(later - earlier > 1.1 for earlier, later in pairwise(edits[:-1]))  # the last waits for nothing
+    assert any(sent.path == f"/channels/{CHANNEL_ID}/typing" for sent in fake.requests)
+    [request] = vendor.requests
+    assert request.body["messages"][-1]["content"] == "What does @Grace do?"
+    async with open_database(database_url) as database:
+        [booked] = await rows(database, "requests")
+        [attempt] = await rows(database, "attempts")
+        history = await rows(database, "history")
+    assert (booked["interaction_id"], booked["guild_id"], booked["channel_id"], booked["user_id"]) == (
+        question.id,
+        GUILD_ID,
+        CHANNEL_ID,
+        MEMBER.id,
+    )
+    assert (attempt["state"], attempt["prompt_tokens"], attempt["completion_tokens"]) == ("settled", 321, 45)
+    assert [entry["content"] for entry in history] == ["What does @Grace do?", "".join(words)]
+
+
+async def test_a_reply_to_the_bot_goes_on_with_the_conversation(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """No mention is written, the ping of the reply is enough; the turns before go along."""
+    vendor.reply(openai_stream("Blue."), openai_stream("Because of the air."))
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, f"{BOT_MENTION} Which colour has the sky?")
+        first = await until_replied(fake, "Blue.")
+        second = await write(fake, "Why?", reply_to=first)
+        reply = await until_replied(fake, "Because of the air.")
+
+    assert reply.reply_to == second.id
+    asked = [message["content"] for message in vendor.requests[1].body["messages"][1:]]
+    assert asked == ["Which colour has the sky?", "Blue.", "Why?"]
+
+
+async def test_direct_messages_need_no_mention(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """In a direct message everything is meant for the bot; it is booked under no server."""
+    vendor.reply(openai_stream("Hello, Ada."))
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, "Hello?", channel_id=77, guild_id=None)
+        reply = await until_replied(fake, "Hello, Ada.")
+
+    assert reply.channel_id == 77
+    async with open_database(database_url) as database:
+        [booked] = await rows(database, "requests")
+    assert (booked["guild_id"], booked["channel_id"]) == (0, 77)
+
+
+async def test_files_go_along_with_a_mention(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """Pictures as parts of the question, texts below it, fetched from Discord's own address."""
+    vendor.reply(openai_stream("A note and a square."))
+    files = {"note.txt": b"remember the milk", "square.png": small_png()}
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, f"{BOT_MENTION} What are these?", files=files)
+        await until_replied(fake, "A note and a square.")
+
+    text, picture = vendor.requests[0].body["messages"][-1]["content"]
+    assert text["text"] == 'What are these?\n\nFile "note.txt":\n```\nremember the milk\n```'
+    assert picture["image_url"]["url"].startswith("data:image/jpeg;base64,")
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"sky.png": empty_png(13_000, 13_000)}, "which is too large. Attach another picture."),
+        ({f"{n}.txt": b"text" for n in range(5)}, "At most 4 files go along with a question. Attach fewer."),
+    ],
+    ids=["bomb", "many"],
+)
+async def test_files_that_cannot_go_along_are_told_and_cost_nothing(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str, files: dict[str, bytes], sentence: str
+) -> None:
+    """The member reads why in a reply; no vendor is asked and nothing is booked."""
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, f"{BOT_MENTION} What is this?", files=files)
+        await until_replied(fake, sentence)
+
+    assert vendor.requests == []
+    async with open_database(database_url) as database:
+        assert await rows(database, "requests") == []
+
+
+@pytest.mark.parametrize("fault", [{"status": 404, "body": "gone"}, {"reset": True}], ids=["gone", "reset"])
+async def test_a_file_that_cannot_be_fetched_is_told(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str, fault: dict[str, Any]
+) -> None:
+    """Whatever breaks on the way to a file, the member reads to attach it again."""
+    fake.fail("GET", "/attachments/*", times=9, **fault)
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, f"{BOT_MENTION} What is this?", files={"note.txt": b"text"})
+        await until_replied(fake, "note.txt could not be fetched from Discord. Attach it again.")
+
+    assert vendor.requests == []
+
+
+async def test_a_bare_mention_gets_a_hint(fake: FakeDiscord, vendor: FakeVendor, database_url: str) -> None:
+    """Also a reply to an answer of `/ask`, whose text Discord does not deliver."""
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, BOT_MENTION)
+        reply = await until_replied(fake, HINT)
+
+    assert len(reply.versions) == 1
+    assert vendor.requests == []
