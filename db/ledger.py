@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Table, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.tables import Attempt, HourlyUsage, Request
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 requests: Table = Request.__table__  # type: ignore[assignment]  # declared as FromClause
 attempts: Table = Attempt.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -241,5 +245,7 @@ async def reconcile(connection: AsyncConnection) -> Reconciled:
 def _insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT with ON CONFLICT, which both databases have under the same names."""
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # 2 MiB, only where they are of use
+
         return postgresql.insert(table)
     return sqlite.insert(table)

@@ -15,7 +15,6 @@ from providers.keys import FindSecrets, collect_keys
 from providers.local import LocalModel
 from providers.route import Budget, P, Route, State
 from providers.router import ChatRouter, ImageRouter
-from providers.sketch import Sketch
 from providers.transport import Transport
 
 # Living vendors only; those that can be had for nothing come first.
@@ -75,6 +74,8 @@ def build_image_router(
 
     def build(entry: Entry) -> ImageProvider:
         if entry.wire == "sketch":
+            from providers.sketch import Sketch  # what draws takes time to import, and is for the demo
+
             return Sketch(entry)
         wire = HuggingFaceInference if entry.wire == "hf-inference" else OpenAIImages
         return wire(entry, transport)
