@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     owner_channel_id: int | None = None  # where the host is told of keys that died and the like
     development_guild_id: int | None = None
     log_level: str = "INFO"
+    # What is being answered when the bot is told to stop gets so long: less than the 10 s of `docker stop`.
+    stop_seconds: float = Field(8, ge=0, le=600)
     # A chain is a list of provider names; None leaves the choice to the providers' own default.
     chat_chain: Annotated[tuple[str, ...] | None, NoDecode] = None
     image_chain: Annotated[tuple[str, ...] | None, NoDecode] = None

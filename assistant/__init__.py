@@ -44,12 +44,18 @@ class Assistant:
         limits: Limits,
     ) -> None:
         self._database = database
+        self._running: set[asyncio.Task[object]] = set()
+        self._stopping = False
+        self.adopt(chat_router, image_router, conversation, limits)
+
+    def adopt(
+        self, chat_router: ChatRouter, image_router: ImageRouter, conversation: Conversation, limits: Limits
+    ) -> None:
+        """Answer with these from now on; what is being answered keeps those it began with."""
         self._chat_router = chat_router
         self._image_router = image_router
         self._conversation = conversation
         self._limits = limits
-        self._running: set[asyncio.Task[object]] = set()
-        self._stopping = False
 
     async def ask(self, question: Question) -> AsyncGenerator[Delta | Answer | Refusal]:
         """Answer a question; see `assistant.ask`."""
@@ -89,10 +95,15 @@ class Assistant:
         """How the providers and their keys are."""
         return await report_status(self._database, self._chat_router, self._image_router)
 
-    async def stop(self) -> None:
-        """Cut off what is still running; each request is booked with what had come, and its member told."""
+    async def stop(self, seconds: float = 0) -> None:
+        """Take nothing new, and give what is running so many seconds; then cut it off.
+
+        Each request is booked with what had come, and its member told.
+        """
         self._stopping = True
         running = {task for task in self._running if task is not asyncio.current_task()}
+        if running:
+            _, running = await asyncio.wait(running, timeout=seconds)
         for task in running:
             task.cancel()
         if running:
@@ -114,4 +125,4 @@ class Assistant:
             self._running.discard(task)
 
 
-__all__ = ["Assistant", "Conversation", "KeyMemory", "Limits"]
+__all__ = ["RESTARTING", "Assistant", "Conversation", "KeyMemory", "Limits"]
