@@ -257,7 +257,7 @@ def test_secret_file_that_cannot_be_read_is_told(tmp_path: Path, secrets: Path) 
     found_before = variables(tmp_path, "", {})
     (secrets / "hf_token").unlink()
 
-    with pytest.raises(SettingsError, match="The secret file .*hf_token cannot be read: No such file"):
+    with pytest.raises(SettingsError, match=r"The secret file .*hf_token cannot be read: No such file"):
         list(found_before.find("HF_TOKEN"))
 
 
