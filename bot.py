@@ -6,10 +6,10 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from discord.ext import commands
 
 import doctor
 import verify
-from assistant import Assistant, Conversation, KeyMemory, Limits
+from assistant import Assistant, KeyMemory
+from building import Builder
 from cogs import messages
 from cogs.answering import Answers
 from cogs.discord_calls import DiscordCalls, DiscordResting
@@ -28,19 +29,12 @@ from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
 from logs import set_up_logging
-from providers.catalog import CatalogError, load_catalog
-from providers.chains import (
-    DEFAULT_CHAT_CHAIN,
-    DEFAULT_IMAGE_CHAIN,
-    build_chat_router,
-    build_image_router,
-    chain_problems,
-    warn_of_retired,
-)
+from providers.catalog import CatalogError
 from providers.keys import FindSecrets
-from providers.route import Budget, Route, State
+from providers.route import State
 from providers.router import ChatRouter, ImageRouter
-from settings import Settings, SettingsError, Variables
+from running import run
+from settings import Settings, SettingsError
 
 log = logging.getLogger("colloquy")
 
@@ -58,7 +52,7 @@ EXTENSIONS = (
 EXIT_CONFIGURATION = 78
 
 # How long a stop waits for finished answers to reach Discord.
-DELIVERY_SECONDS = 10.0
+DELIVERY_SECONDS = 5.0
 
 SORRY = "Something went wrong in the bot, and its host can read what in the log. Please try again later."
 
@@ -146,7 +140,7 @@ class Colloquy(commands.Bot):
 
     tree: Tree
 
-    def __init__(self, assistant: Assistant, settings: Settings) -> None:
+    def __init__(self, assistant: Assistant, settings: Settings, builder: Builder) -> None:
         self.calls = DiscordCalls()
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self.calls.before_request)
@@ -167,17 +161,18 @@ class Colloquy(commands.Bot):
             ),
         )
         self.assistant = assistant
+        self.settings = settings
+        self._builder = builder
         self._answers_mentions = settings.chat.answer_mentions
         self.answers = Answers(assistant, footer=settings.chat.footer)
-        self._development_guild_id = settings.development_guild_id
-        self._owner_channel_id = settings.owner_channel_id
 
     async def setup_hook(self) -> None:
         """Load the commands and tell Discord of them: one request, which creates only what has changed."""
         for extension in (*EXTENSIONS, "cogs.mention") if self._answers_mentions else EXTENSIONS:
-            await self.load_extension(extension)
-        if self._development_guild_id is not None:
-            guild = discord.Object(self._development_guild_id)
+            if extension not in self.extensions:  # from a login that failed later on
+                await self.load_extension(extension)
+        if self.settings.development_guild_id is not None:
+            guild = discord.Object(self.settings.development_guild_id)
             self.tree.copy_global_to(guild=guild)
             await self.tree.sync(guild=guild)
         await self.tree.sync()
@@ -194,8 +189,8 @@ class Colloquy(commands.Bot):
 
     def tell_owner(self, sentence: str) -> None:
         """Post a notice in the channel that the host has set for it, if any."""
-        if self._owner_channel_id is not None and self.is_ready():
-            channel = self.get_partial_messageable(self._owner_channel_id)
+        if self.settings.owner_channel_id is not None and self.is_ready():
+            channel = self.get_partial_messageable(self.settings.owner_channel_id)
             task = asyncio.create_task(self.calls.attempt(channel.send(sentence)))
             self.tree.running.add(task)
             task.add_done_callback(self.tree.running.discard)
@@ -203,6 +198,21 @@ class Colloquy(commands.Bot):
     async def on_ready(self) -> None:
         """Say that the bot is there."""
         log.info("connected to Discord")
+
+    def adopt(self, settings: Settings, find_keys: FindSecrets) -> None:
+        """Answer by other settings from now on; what is being answered keeps those it began with.
+
+        Raises CatalogError, SettingsError, and has changed nothing then.
+        """
+        self.assistant.adopt(*self._builder.build(settings, find_keys))
+        self.settings = settings
+        self.answers.footer = settings.chat.footer
+
+    async def finish(self, seconds: float = 0) -> None:
+        """Take nothing new, give what is being answered so many seconds, and cut off and book the rest."""
+        await self.assistant.stop(seconds)
+        if delivering := set(self.tree.running):  # answers that are booked and on their way to Discord
+            await asyncio.wait(delivering, timeout=DELIVERY_SECONDS)
 
 
 @asynccontextmanager
@@ -219,13 +229,6 @@ async def open_bot(
     takes the place of the one the settings describe. The bot has not connected yet. At the end, what is
     still being answered is cut off and booked. Raises CatalogError, SettingsError, DatabaseUnusable.
     """
-    entries = load_catalog(settings.providers)
-    chat_chain = settings.chat_chain if settings.chat_chain is not None else DEFAULT_CHAT_CHAIN
-    image_chain = settings.image_chain if settings.image_chain is not None else DEFAULT_IMAGE_CHAIN
-    if problems := chain_problems(entries, chat_chain, image_chain):
-        raise SettingsError(problems)
-    for warning in warn_of_retired(entries, (*chat_chain, *image_chain), find_keys):
-        log.warning("%s", warning)
     async with (
         open_database(settings.database_url.get_secret_value()) as database,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
@@ -233,54 +236,14 @@ async def open_bot(
         await _reconcile(database)
         state = State(KeyMemory(database))
         await state.pool.load()
-        budget = Budget(settings.patience.requests, settings.patience.seconds)
-        chat_router = chat_router or build_chat_router(entries, chat_chain, find_keys, session, state, budget)
-        image_router = image_router or build_image_router(
-            entries, image_chain, find_keys, session, state, budget
-        )
-        if problems := limit_problems(settings, [*chat_router.routes, *image_router.routes]):
-            raise SettingsError(problems)
-        _log_chain("/ask", [route.label for route in chat_router.routes])
-        _log_chain("/imagine", [route.label for route in image_router.routes])
-        assistant = Assistant(
-            database,
-            chat_router,
-            image_router,
-            Conversation(
-                settings.chat.system_prompt,
-                settings.chat.history_tokens,
-                settings.chat.answers_per_channel,
-                settings.chat.cooldown_seconds,
-            ),
-            Limits(**settings.limits.model_dump()),
-        )
-        async with Colloquy(assistant, settings) as bot:
+        builder = Builder(session, state, chat_router, image_router)
+        assistant = Assistant(database, *builder.build(settings, find_keys))
+        async with Colloquy(assistant, settings, builder) as bot:
             state.notices.listeners.append(bot.tell_owner)
             try:
                 yield bot
             finally:
-                await assistant.stop()
-                if delivering := set(bot.tree.running):  # answers that are booked and on their way to Discord
-                    await asyncio.wait(delivering, timeout=DELIVERY_SECONDS)
-
-
-def limit_problems(settings: Settings, routes: Sequence[Route[Any]]) -> list[str]:
-    """A sentence for limits in dollars that would refuse every request, since no model has a price."""
-    named = [name for name, value in settings.limits if "dollars" in name and value is not None]
-    if not named or not routes or any(route.price is not None for route in routes):
-        return []
-    labels = ", ".join(route.label for route in routes)
-    return [
-        f"[limits] {named[0]}: none of the models has a price, so nobody could be asked. "
-        f"Set prices under [providers.NAME.prices], for: {labels}."
-    ]
-
-
-def _log_chain(command: str, labels: list[str]) -> None:
-    if labels:
-        log.info("%s asks %s", command, ", then ".join(labels))
-    else:
-        log.warning("%s has nobody to ask: set a key, see .env.example", command)
+                await bot.finish()
 
 
 async def _reconcile(database: Database) -> None:
@@ -294,20 +257,6 @@ async def _reconcile(database: Database) -> None:
             found.requests,
             found.attempts,
         )
-
-
-async def run(settings: Settings, variables: Variables) -> None:
-    """Run the bot until it is told to stop. Raises discord.LoginFailure and what `open_bot` raises."""
-    async with open_bot(settings, variables.find) as bot:
-        running = asyncio.create_task(bot.start(settings.discord_token.get_secret_value()))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if sys.platform != "win32":
-                loop.add_signal_handler(number, running.cancel)
-        try:
-            await running
-        except asyncio.CancelledError:
-            log.info("stopping")
 
 
 def main(arguments: list[str]) -> int:
@@ -324,9 +273,10 @@ def main(arguments: list[str]) -> int:
     if chosen.command == "verify":
         return verify.main(chosen)
     try:
-        settings, variables = configure(os.environ, Path())
+        read = partial(configure, os.environ, Path())
+        settings, variables = read()
         set_up_logging(settings.log_level, all_secrets(settings, variables))
-        asyncio.run(run(settings, variables))
+        asyncio.run(run(open_bot(settings, variables.find), variables, read))
     except (SettingsError, CatalogError) as error:
         print("Colloquy cannot start. Please put this right:", file=sys.stderr)
         for problem in error.problems:

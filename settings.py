@@ -1,4 +1,4 @@
-"""Settings: environment, `.env`, secret files and `colloquy.toml`, read and checked once."""
+"""Settings: secret files, environment, `.env` and `colloquy.toml`, read and checked together."""
 
 from __future__ import annotations
 
@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     owner_channel_id: int | None = None  # where the host is told of keys that died and the like
     development_guild_id: int | None = None
     log_level: str = "INFO"
+    # What is being answered when the bot is told to stop gets so long: less than the 10 s of `docker stop`.
+    stop_seconds: float = Field(8, ge=0, le=600)
     # A chain is a list of provider names; None leaves the choice to the providers' own default.
     chat_chain: Annotated[tuple[str, ...] | None, NoDecode] = None
     image_chain: Annotated[tuple[str, ...] | None, NoDecode] = None
@@ -161,21 +163,24 @@ class HostSettings(Settings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment, `.env`, secret files; then what was given, which is the content of `colloquy.toml`."""
-        outer = (env_settings, dotenv_settings, file_secret_settings)
+        """Secret files, environment, `.env`; then what was given, which is the content of `colloquy.toml`.
+
+        A secret that was handed over as a file was handed over on purpose; environments are inherited.
+        """
+        outer = (file_secret_settings, env_settings, dotenv_settings)
         return (*(WithoutTables(settings_cls, source) for source in outer), init_settings)
 
 
 class WithoutTables(InitSettingsSource):
-    """A source less the tables of `colloquy.toml`."""
+    """A source less the tables of `colloquy.toml`, and less what is blank."""
 
     def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
-        values = {name: value for name, value in source().items() if name not in TABLES}
+        values = {name: value for name, value in source().items() if name not in TABLES and value != ""}
         super().__init__(settings_cls, values)
 
 
 class Variables:
-    """Environment, `.env` and secret files as one list of values; the first that has a name decides."""
+    """Secret files, environment and `.env` as one list of values; the first that has a name decides."""
 
     def __init__(self, environ: Mapping[str, str], env_file: Path, secret_folders: Iterable[Path]) -> None:
         self._dotenv = _read_dotenv(env_file)
@@ -188,7 +193,10 @@ class Variables:
         self._environ = environ
 
     def find(self, name: str) -> Iterator[tuple[str, SecretStr]]:
-        """Yield NAME, NAME1, NAME2, ... with their values, as far as they are set, in order of number."""
+        """Yield NAME, NAME1, NAME2, ... with their values, as far as they are set, in order of number.
+
+        Raises SettingsError when the file of one cannot be read.
+        """
         pattern = re.compile(re.escape(name) + r"(\d{0,4})")
         names = {*self._environ, *self._dotenv, *self._secret_files}
         numbered = ((match[1], variable) for variable in names if (match := pattern.fullmatch(variable)))
@@ -211,10 +219,13 @@ class Variables:
                     yield variable
 
     def _value(self, variable: str) -> str:
-        value = self._environ.get(variable) or self._dotenv.get(variable)
-        if not value and variable in self._secret_files:
-            value = self._secret_files[variable].read_text(encoding="utf-8", errors="replace")
-        return (value or "").strip()
+        value, path = "", self._secret_files.get(variable)
+        if path is not None:
+            try:
+                value = path.read_text(encoding="utf-8", errors="replace").strip()
+            except OSError as error:
+                raise SettingsError([f"The secret file {path} cannot be read: {error.strerror}."]) from None
+        return value or (self._environ.get(variable) or self._dotenv.get(variable) or "").strip()
 
 
 class SettingsError(Exception):

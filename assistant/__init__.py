@@ -49,14 +49,21 @@ class Assistant:
         limits: Limits,
     ) -> None:
         self._database = database
+        self._running = Running()
+        self.reports = Reports(database)
+        self.deliveries = Deliveries(database)
+        self._asking = Asking(database, chat_router, conversation, limits, self._running)
+        self.adopt(chat_router, image_router, conversation, limits)
+
+    def adopt(
+        self, chat_router: ChatRouter, image_router: ImageRouter, conversation: Conversation, limits: Limits
+    ) -> None:
+        """Answer with these from now on; what is being answered keeps those it began with."""
         self._chat_router = chat_router
         self._image_router = image_router
         self._limits = limits
-        self.reports = Reports(database)
-        self.budgets = Budgets(database, limits)
-        self.deliveries = Deliveries(database)
-        self._running = Running()
-        self._asking = Asking(database, chat_router, conversation, limits, self._running)
+        self.budgets = Budgets(self._database, limits)
+        self._asking = self._asking.adopting(chat_router, conversation, limits)
 
     def ask(self, question: Question | Again | More, stop: StopSignal | None = None) -> AsyncGenerator[Event]:
         """Answer a question; `stop` ends the answer early. See `assistant.ask`."""
@@ -107,9 +114,12 @@ class Assistant:
         """How the providers and their keys are."""
         return await report_status(self._database, self._chat_router, self._image_router)
 
-    async def stop(self) -> None:
-        """Cut off what is still running; each request is booked with what had come, and its member told."""
-        await self._running.stop()
+    async def stop(self, seconds: float = 0) -> None:
+        """Take nothing new, and give what is running so many seconds; then cut it off.
+
+        Each request is booked with what had come, and its member told.
+        """
+        await self._running.stop(seconds)
         try:
             await self.deliveries.close()
             await self._database.write_owed()

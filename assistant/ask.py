@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -92,6 +93,14 @@ class Asking:
         self._cooldown = Cooldown(conversation.cooldown_seconds)
         self._asked: dict[int, Asked] = {}  # by interaction
         self._admissions: WeakValueDictionary[ConversationKey, asyncio.Lock] = WeakValueDictionary()
+
+    def adopting(self, router: ChatRouter, conversation: Conversation, limits: Limits) -> Asking:
+        """The same, with other settings for questions to come; what is being answered keeps its own."""
+        other = copy.copy(self)
+        other._router, other._conversation, other._limits = router, conversation, limits
+        self._queue.per_channel = conversation.answers_per_channel
+        self._cooldown.seconds = conversation.cooldown_seconds
+        return other
 
     async def ask(self, question: Question | Again | More, stop: StopSignal) -> AsyncGenerator[Event]:
         """Yield what becomes of the question; last comes one Answer or Refusal.

@@ -60,7 +60,7 @@ class Queue:
     """Everyone who is answered or waits. Members who wait for another answer of their own block nobody."""
 
     def __init__(self, answers_per_channel: int, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> None:
-        self._per_channel = answers_per_channel
+        self.per_channel = answers_per_channel
         self._longest_wait_seconds = longest_wait_seconds
         self._arrivals = 0
         self._answered_in: Counter[int] = Counter()
@@ -88,7 +88,7 @@ class Queue:
 
     def _start(self, place: Place) -> bool:
         """Answer this one if that may be now."""
-        if place.user_id in self._answered or self._answered_in[place.channel_id] >= self._per_channel:
+        if place.user_id in self._answered or self._answered_in[place.channel_id] >= self.per_channel:
             return False
         self._answered.add(place.user_id)
         self._answered_in[place.channel_id] += 1
@@ -133,7 +133,7 @@ class Cooldown:
     """How long each member has to wait between two questions; 0 seconds: not at all."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._over_at: dict[int, float] = {}  # in order
 
     @contextmanager
@@ -152,7 +152,7 @@ class Cooldown:
             raise
 
     def _begin(self, user_id: int) -> None:
-        if not self._seconds:
+        if not self.seconds:
             return
         now = asyncio.get_running_loop().time()
         for other, over_at in list(self._over_at.items()):
@@ -161,4 +161,4 @@ class Cooldown:
             del self._over_at[other]
         if left := math.ceil(self._over_at.get(user_id, now) - now):
             raise Refused(f"Please wait {left} {'second' if left == 1 else 'seconds'}.")
-        self._over_at[user_id] = now + self._seconds
+        self._over_at[user_id] = now + self.seconds

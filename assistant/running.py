@@ -33,10 +33,12 @@ class Running:
         finally:
             self._tasks.discard(task)
 
-    async def stop(self) -> None:
-        """Take nothing more, and cancel what is there."""
+    async def stop(self, seconds: float) -> None:
+        """Take nothing more, give what is there so many seconds, and cancel the rest."""
         self._stopping = True
         tasks = {task for task in self._tasks if task is not asyncio.current_task()}
+        if tasks:
+            _, tasks = await asyncio.wait(tasks, timeout=seconds)
         for task in tasks:
             task.cancel()
         if tasks:

@@ -1,6 +1,7 @@
 """Start to ready, and idle memory: Colloquy beside the smallest discord.py bot, against a fake Discord.
 
-Each bot runs in a process of its own, the fake Discord in this one. The network's share is none.
+Each bot runs in a process of its own, the fake Discord in this one. The network's share is none. Colloquy's
+very first start makes its database and is measured apart; the others find it, as nearly every start does.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ def rss_mib() -> float:
     return float("nan")
 
 
-async def be_a_bot(kind: str, url: str, token: str) -> None:
+async def be_a_bot(kind: str, folder: str, url: str, token: str) -> None:
     """In the child: log in, and print the memory once Discord has said READY."""
     from tests.fake_discord import point_discord_py_at
 
-    with point_discord_py_at(url), tempfile.TemporaryDirectory() as folder:
+    with point_discord_py_at(url):
         if kind == "floor":
             import discord
             from discord import app_commands
@@ -71,12 +72,12 @@ async def report_when_connected(client: object, token: str) -> None:
         await client.start(token)
 
 
-async def measure(kind: str, url: str, token: str) -> tuple[float, float]:
+async def measure(kind: str, folder: str, url: str, token: str) -> tuple[float, float]:
     """In the parent: seconds from the child's start to its READY, and its memory then."""
     started = time.perf_counter()
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "benchmarks.start", "--child", kind, url, token),
+        *("-m", "benchmarks.start", "--child", kind, folder, url, token),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -89,14 +90,16 @@ async def measure(kind: str, url: str, token: str) -> tuple[float, float]:
 
 
 async def compare() -> dict[str, float]:
-    """Both bots in turn, several times; the median of each figure."""
+    """Colloquy's first start, then both bots in turn, several times; the median of each figure."""
     from tests.fake_discord import FakeDiscord
 
     figures: dict[str, list[float]] = {}
-    async with FakeDiscord() as fake:
-        for _ in range(ROUNDS):
-            for kind, prefix in (("floor", "floor_"), ("colloquy", "")):
-                seconds, mib = await measure(kind, fake.url, fake.token)
+    with tempfile.TemporaryDirectory() as folder:
+        async with FakeDiscord() as fake:
+            first, _ = await measure("colloquy", folder, fake.url, fake.token)
+            figures["first_ready_s"] = [first]
+            for kind, prefix in (("floor", "floor_"), ("colloquy", "")) * ROUNDS:
+                seconds, mib = await measure(kind, folder, fake.url, fake.token)
                 figures.setdefault(f"{prefix}ready_s", []).append(seconds)
                 figures.setdefault(f"{prefix}rss_mib", []).append(mib)
     return {name: round(statistics.median(values), 3) for name, values in figures.items()}
@@ -106,7 +109,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--child", nargs=3, metavar=("KIND", "URL", "TOKEN"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--child", nargs=4, metavar=("KIND", "FOLDER", "URL", "TOKEN"), help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args()
     if arguments.child:
         asyncio.run(be_a_bot(*arguments.child))
@@ -116,11 +121,10 @@ def main() -> None:
         print(json.dumps(result))
         return
     print(f"Start to READY and memory then, median of {ROUNDS}")
-    print(f"{'':22}{'ready':>10}{'memory':>12}")
-    print(
-        f"{'smallest discord.py bot':22}{result['floor_ready_s']:>8.2f} s{result['floor_rss_mib']:>8.1f} MiB"
-    )
-    print(f"{'Colloquy':22}{result['ready_s']:>9.2f} s{result['rss_mib']:>8.1f} MiB")
+    print(f"{'':23}{'ready':>10}{'memory':>12}")
+    for name, prefix in (("smallest discord.py bot", "floor_"), ("Colloquy", "")):
+        print(f"{name:23}{result[f'{prefix}ready_s']:>8.2f} s{result[f'{prefix}rss_mib']:>8.1f} MiB")
+    print(f"{'Colloquy, first start':23}{result['first_ready_s']:>8.2f} s")
 
 
 if __name__ == "__main__":

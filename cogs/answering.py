@@ -57,7 +57,7 @@ class Answers:
 
     def __init__(self, assistant: Assistant, *, footer: bool) -> None:
         self._assistant = assistant
-        self._footer = footer
+        self.footer = footer
         self._running: dict[int, _Running] = {}
         self._lost: dict[int, Lost] = {}
         self._untold: set[int] = set()  # members who do not know yet that an answer of theirs was lost
@@ -89,7 +89,7 @@ class Answers:
                 delivery = await reply.finish_text(
                     end.text,
                     note=TIME_OVER if timed_out else NOTES.get(end.finish_reason, ""),
-                    footer=_footer(end) if self._footer else "",
+                    footer=_footer(end) if self.footer else "",
                     view=answer_view(end.turn_id, end.finish_reason),
                 )
         if delivery is not Delivery.FULL and not reply.gone:

@@ -1,15 +1,19 @@
-"""Bringing the schema up to date at start-up, in process, without an alembic.ini."""
+"""Bringing the schema up to date at start-up, in process, without an alembic.ini.
+
+Alembic is imported only where there is something to migrate: it would take a third of every start's time, and
+12 MiB.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -20,6 +24,8 @@ class SchemaTooNew(Exception):
 
 def migration_config() -> Config:
     """Alembic's configuration; the connection is added as the attribute `connection`."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
@@ -28,12 +34,29 @@ def migration_config() -> Config:
 async def upgrade(connection: AsyncConnection) -> None:
     """Run the migrations that are missing, in one transaction. Raises SchemaTooNew."""
     async with connection.begin():
-        await connection.run_sync(_upgrade)
+        if await connection.run_sync(read_revisions) != [newest_revision()]:
+            await connection.run_sync(_upgrade)
         # A database that can only be read opens all the same. This changes nothing, and fails there.
         await connection.execute(text("DELETE FROM alembic_version WHERE false"))
 
 
+def newest_revision() -> str:
+    """The revision of a schema that is up to date: the number that the last migration's file begins with."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def read_revisions(connection: Connection) -> list[str]:
+    """The revision that a database has; none when it is empty."""
+    if not inspect(connection).has_table("alembic_version"):
+        return []
+    return list(connection.scalars(text("SELECT version_num FROM alembic_version")))
+
+
 def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     config = migration_config()
     script = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_heads()
@@ -45,13 +68,3 @@ def _upgrade(connection: Connection) -> None:
         )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def current_schema(connection: Connection) -> str | None:
-    """The revision that a database has."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def newest_schema() -> str | None:
-    """The revision that this release writes."""
-    return ScriptDirectory.from_config(migration_config()).get_current_head()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from db.engine import DatabaseUnusable
-from db.migrate import current_schema, newest_schema
+from db.migrate import newest_revision, read_revisions
 
 
 @asynccontextmanager
@@ -36,11 +36,11 @@ async def open_reader(address: str) -> AsyncIterator[AsyncConnection]:
         event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     try:
         async with engine.connect() as connection:
-            found = await connection.run_sync(current_schema)
-            if found != newest_schema():
+            found = await connection.run_sync(read_revisions)
+            if found != [newest_revision()]:
                 raise DatabaseUnusable(
-                    f"The database has the schema {found or 'of no Colloquy'}, and this Colloquy writes "
-                    f"{newest_schema()}. Start the bot once: it brings the database up to date."
+                    f"The database has the schema {', '.join(found) or 'of no Colloquy'}, and this Colloquy writes "
+                    f"{newest_revision()}. Start the bot once: it brings the database up to date."
                 )
             yield connection
     except (DBAPIError, OSError) as error:

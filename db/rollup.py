@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.tables import RoleUsage, SlotUsage, SummedUsage
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 slots: Table = SlotUsage.__table__  # type: ignore[assignment]  # declared as FromClause
 summed: Table = SummedUsage.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -126,4 +129,8 @@ def insert_into(connection: AsyncConnection, table: Table) -> sqlite.Insert | po
 
 
 def _insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql  # 2 MiB, only where they are of use
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)

@@ -18,7 +18,6 @@ from providers.openai_images import OpenAIImages
 from providers.route import Budget, P, Route, State
 from providers.router import ChatRouter, ImageRouter
 from providers.sdapi import StableDiffusionAPI
-from providers.sketch import Sketch
 from providers.transport import Transport
 
 # Living vendors only; those that can be had for nothing come first.
@@ -83,7 +82,11 @@ def build_image_router(
     transport = Transport(session)
 
     def build(entry: Entry) -> ImageProvider:
-        return Sketch(entry) if entry.wire == "sketch" else IMAGE_WIRES[entry.wire](entry, transport)
+        if entry.wire == "sketch":
+            from providers.sketch import Sketch  # what draws takes time to import, and is for the demo
+
+            return Sketch(entry)
+        return IMAGE_WIRES[entry.wire](entry, transport)
 
     chosen = _current(entries, chain)
     return ImageRouter(

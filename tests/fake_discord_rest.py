@@ -127,7 +127,12 @@ class RestApi:
         )
 
     async def _get_gateway(self, request: web.Request) -> web.Response:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": 1}
+        limit = {
+            "total": 1000,
+            "remaining": self._state.identifies_left,
+            "reset_after": round(self._state.identifies_reset_after * 1000),
+            "max_concurrency": 1,
+        }
         return json_response(
             {
                 "url": self._state.ws_url(),

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = {
     "assistant",
     "bot",
+    "building",
     "cogs",
     "configuration",
     "db",
@@ -19,6 +20,7 @@ ROOMS = {
     "doctor",
     "logs",
     "providers",
+    "running",
     "settings",
     "verify",
 }
@@ -33,6 +35,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "settings": (set(), {"dotenv", "pydantic", "pydantic_settings"}),
     "logs": (set(), {"pydantic"}),
     "configuration": ({"providers", "settings"}, {"pydantic"}),
+    "building": ({"assistant", "providers", "settings"}, {"aiohttp"}),
+    "running": ({"configuration", "logs", "providers", "settings"}, {"aiohttp", "discord"}),
     "doctor": ({"configuration", "db", "providers", "settings"}, {"aiohttp", "discord"}),
     "verify": ({"configuration", "db", "settings"}, set()),
     "bot": (ROOMS - {"demo"}, {"*"}),

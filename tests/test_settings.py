@@ -57,15 +57,17 @@ def found(variables: Variables, name: str) -> list[tuple[str, str]]:
 
 
 def test_nearest_source_decides(tmp_path: Path, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment is asked first, then .env, then secret files, then colloquy.toml, then the default."""
+    """Secret files are asked first, then the environment, .env, colloquy.toml, and at last the default."""
     toml = 'log_level = "ERROR"'
     (secrets / "log_level").write_text("WARNING\n")
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    assert read(tmp_path, "LOG_LEVEL=INFO", toml).log_level == "WARNING"
+    (secrets / "log_level").write_text("\n")
+    assert read(tmp_path, "LOG_LEVEL=INFO", toml).log_level == "DEBUG"
+    (secrets / "log_level").unlink()
     assert read(tmp_path, "LOG_LEVEL=INFO", toml).log_level == "DEBUG"
     monkeypatch.delenv("LOG_LEVEL")
     assert read(tmp_path, "LOG_LEVEL=INFO", toml).log_level == "INFO"
-    assert read(tmp_path, "", toml).log_level == "WARNING"
-    (secrets / "log_level").unlink()
     assert read(tmp_path, "", toml).log_level == "ERROR"
     assert read(tmp_path).log_level == "INFO"
 
@@ -236,8 +238,8 @@ def test_keys_are_found_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 def test_keys_come_from_all_sources(tmp_path: Path, secrets: Path) -> None:
     """Each key is taken from the first source that has its name, and less the space around it."""
     (secrets / "hf_token1").write_text("file\n")
-    (secrets / "HF_TOKEN2").write_text("hidden by .env")
-    environ = {"HF_TOKEN": " environment ", "HF_TOKEN3": ""}
+    (secrets / "HF_TOKEN2").write_text(" \n")
+    environ = {"HF_TOKEN": " environment ", "HF_TOKEN1": "hidden", "HF_TOKEN3": ""}
 
     assert found(
         variables(tmp_path, "HF_TOKEN=hidden\nHF_TOKEN2=dotenv\nHF_TOKEN3=x", environ), "HF_TOKEN"
@@ -247,6 +249,16 @@ def test_keys_come_from_all_sources(tmp_path: Path, secrets: Path) -> None:
         ("HF_TOKEN2", "dotenv"),
         ("HF_TOKEN3", "x"),
     ]
+
+
+def test_secret_file_that_cannot_be_read_is_told(tmp_path: Path, secrets: Path) -> None:
+    """A key's file that is gone when the key is wanted is a mistake in the settings, with its place."""
+    (secrets / "hf_token").write_text("some-key")
+    found_before = variables(tmp_path, "", {})
+    (secrets / "hf_token").unlink()
+
+    with pytest.raises(SettingsError, match=r"The secret file .*hf_token cannot be read: No such file"):
+        list(found_before.find("HF_TOKEN"))
 
 
 def test_blank_and_repeated_keys_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,23 @@ from settings import HOW_TO_GET_A_TOKEN, Settings, SettingsError
 BOT = Path(__file__).parent.parent / "bot.py"
 CANARY = "canary-of-a-secret"
 
+# Opens the bot and prints which modules that took.
+OPENING = """
+import asyncio, sys
+from pydantic import SecretStr
+from bot import EXTENSIONS, open_bot
+from settings import Settings
+
+async def start():
+    settings = Settings(discord_token=SecretStr("some-token"), database_url=SecretStr(sys.argv[1]))
+    async with open_bot(settings) as bot:
+        for extension in EXTENSIONS:
+            await bot.load_extension(extension)
+
+asyncio.run(start())
+print(*sys.modules, sep="\\n")
+"""
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +116,27 @@ def test_unusable_database_ends_the_start(tmp_path: Path) -> None:
 
         assert status == EXIT_CONFIGURATION
         assert f"Colloquy cannot start. {sentence}" in text
+
+
+def test_what_a_start_does_not_need_is_not_imported(database_url: str) -> None:
+    """Alembic is there on the first start and on no other; PostgreSQL's side and the sketches on none."""
+    starts = [
+        subprocess.run(
+            [sys.executable, "-c", OPENING, database_url],
+            cwd=BOT.parent,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout.splitlines()
+        for _ in range(2)
+    ]
+
+    for modules, migrating in zip(starts, (True, False), strict=True):
+        assert ("alembic" in modules) == migrating
+        assert "providers.sketch" not in modules
+    # Alembic itself loads it.
+    assert "sqlalchemy.dialects.postgresql" not in starts[1]
 
 
 def test_whole_configuration_is_read(tmp_path: Path) -> None:

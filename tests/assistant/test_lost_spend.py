@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from assistant.values import Answer, Delta, Limits, Question, Refusal
-from bot import limit_problems
+from building import limit_problems
 from db.budgets import StoredBudget
 from db.engine import Database
 from db.ledger import reconcile

@@ -96,7 +96,8 @@ async def scripted_bot(
     """The bot, connected. Its calls are more hasty than usual, so that tests are short."""
     settings = Settings(discord_token=fake.token, chat=chat)
     with point_discord_py_at(fake.url):
-        async with Colloquy(assistant, settings) as bot:  # type: ignore[arg-type]  # its interface is the same
+        # The assistant's interface is the same; settings are not read anew.
+        async with Colloquy(assistant, settings, None) as bot:  # type: ignore[arg-type]
             bot.calls.pace_seconds = 0.1
             bot.calls.retry_seconds = (0.0, 0.1, 0.1)
             running = asyncio.create_task(bot.start(fake.token))

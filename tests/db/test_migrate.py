@@ -10,13 +10,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.engine import Database, DatabaseUnusable, open_database
 from db.history import ConversationKey, Turn, read_turns
 from db.ledger import Reconciled, reconcile
-from db.migrate import migration_config
+from db.migrate import migration_config, newest_revision
 from db.rollup import Totals
 from db.tables import Base
 from db.usage import Line, View, read_days, read_totals
@@ -115,6 +116,11 @@ async def test_migrations_and_tables_agree(database: Database) -> None:
         differences = await connection.run_sync(compare)
 
     assert differences == []
+
+
+def test_newest_revision_is_told_by_the_name_of_its_file() -> None:
+    """The file name that sorts last is Alembic's only head: without Alembic the bot knows what is current."""
+    assert ScriptDirectory.from_config(migration_config()).get_heads() == [newest_revision()]
 
 
 def test_first_release_is_pinned(file: Path) -> None:
