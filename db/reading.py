@@ -39,8 +39,8 @@ async def open_reader(address: str) -> AsyncIterator[AsyncConnection]:
             found = await connection.run_sync(read_revisions)
             if found != [newest_revision()]:
                 raise DatabaseUnusable(
-                    f"The database has the schema {', '.join(found) or 'of no Colloquy'}, and this Colloquy writes "
-                    f"{newest_revision()}. Start the bot once: it brings the database up to date."
+                    f"The database has the schema {', '.join(found) or 'of no Colloquy'}, and this Colloquy "
+                    f"writes {newest_revision()}. Start the bot once: it brings the database up to date."
                 )
             yield connection
     except (DBAPIError, OSError) as error:

@@ -34,6 +34,7 @@ async def bot(fake: FakeDiscord, database_url: str) -> AsyncIterator[Colloquy]:
     with point_discord_py_at(fake.url):
         async with open_bot(settings) as bot:
             yield bot
+        await asyncio.sleep(0)  # what discord.py says of its end gets to run
 
 
 async def connect(bot: Colloquy, fake: FakeDiscord, within: float = 20) -> None:

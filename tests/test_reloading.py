@@ -71,7 +71,8 @@ async def test_new_key_and_provider_are_used_and_no_answer_is_dropped(host: Host
 
     assert vendor.keys == ["key-of-the-test"]
     assert other.keys == [SECOND_KEY]
-    assert other.requests[0].body["messages"][0] == {"role": "system", "content": "Be kind."}
+    system = other.requests[0].body["messages"][0]["content"]
+    assert system.startswith("Be kind.\n\n")
     assert len(host.fake.gateway.identifies) == 1
     assert "DEBUG" in host.log
     assert SECOND_KEY not in host.log
