@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
-from assistant.attachments import UnreadableFile
+from assistant.attachments import UnreadableFile, plain_name
 from assistant.values import Question
 from cogs.answering import Answers, heading_of
 from cogs.attachments import read_files
@@ -56,6 +56,8 @@ class Ask(commands.Cog):
         except UnreadableFile as reason:
             await self._answers.refuse(surface, heading + discord.utils.escape_markdown(str(reason)))
             return
+        if attachment is not None:
+            heading += f"-# About {discord.utils.escape_markdown(plain_name(attachment.filename))}\n"
         question = Question(
             origin_of(interaction),
             prompt,
