@@ -22,7 +22,7 @@ import doctor
 from assistant import Assistant, Conversation, KeyMemory, Limits
 from cogs import messages
 from cogs.answering import Answers
-from cogs.discord_calls import DiscordCalls, DiscordResting
+from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
@@ -117,12 +117,14 @@ class Tree(app_commands.CommandTree[Any]):
         if sentence is SORRY:
             name = f"command {interaction.command.qualified_name}" if interaction.command else "button"
             log.error("the %s failed (interaction %d)", name, interaction.id, exc_info=cause)
-        tell: Awaitable[Any] = (
-            interaction.edit_original_response(content=sentence, view=None)
-            if interaction.response.is_done()
-            else interaction.response.send_message(sentence, ephemeral=True)
-        )
-        await self.client.calls.attempt(tell)
+        if not interaction.response.is_done():
+            call = await self.client.calls.attempt(
+                interaction.response.send_message(sentence, ephemeral=True)
+            )
+            if call.outcome is Outcome.ARRIVED:
+                return
+            # The deferral may have arrived all the same, and only Discord's answer to it got lost.
+        await self.client.calls.attempt(interaction.edit_original_response(content=sentence, view=None))
 
 
 def _sentence_for(error: Exception) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
@@ -11,30 +10,13 @@ import pytest
 
 from cogs.mention import HINT
 from db.engine import open_database
-from db.verify import find_discrepancies
 from tests.assistant.files import empty_png
 from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord
 from tests.fake_discord_messages import DIRECT_MESSAGES, GUILD_MESSAGES
-from tests.fake_vendors import FakeVendor, openai_stream, usage
+from tests.fake_vendors import FakeVendor, openai_stream, slowly, usage
 from tests.fakes import small_png
 from tests.living_bot import living_bot, rows, without_footer
-from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, slowly, until_done, until_replied, write
-
-
-@pytest.fixture
-async def fake(database_url: str) -> AsyncIterator[FakeDiscord]:
-    """A fake Discord. After the test the bot has stopped and its books must agree."""
-    async with FakeDiscord() as fake:
-        yield fake
-    async with open_database(database_url) as database, database.transaction() as connection:
-        assert await find_discrepancies(connection) == []
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[FakeVendor]:
-    async with FakeVendor() as vendor:
-        yield vendor
-
+from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, until_done, until_replied, write
 
 # ---- Off and on ------------------------------------------------------------------------------------
 
