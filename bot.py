@@ -22,6 +22,7 @@ import doctor
 from assistant import Assistant, Conversation, KeyMemory, Limits
 from cogs import messages
 from cogs.answering import Answers
+from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
@@ -170,6 +171,7 @@ class Colloquy(commands.Bot):
         self.assistant = assistant
         self._answers_mentions = settings.chat.answer_mentions
         self.answers = Answers(assistant, footer=settings.chat.footer)
+        self.files = FileReader()
         self._development_guild_id = settings.development_guild_id
         self._owner_channel_id = settings.owner_channel_id
 
