@@ -24,7 +24,8 @@ from assistant import Assistant, KeyMemory
 from building import Builder
 from cogs import messages
 from cogs.answering import Answers
-from cogs.discord_calls import DiscordCalls, DiscordResting
+from cogs.attachments import FileReader
+from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
@@ -112,12 +113,14 @@ class Tree(app_commands.CommandTree[Any]):
         if sentence is SORRY:
             name = f"command {interaction.command.qualified_name}" if interaction.command else "button"
             log.error("the %s failed (interaction %d)", name, interaction.id, exc_info=cause)
-        tell: Awaitable[Any] = (
-            interaction.edit_original_response(content=sentence, view=None)
-            if interaction.response.is_done()
-            else interaction.response.send_message(sentence, ephemeral=True)
-        )
-        await self.client.calls.attempt(tell)
+        if not interaction.response.is_done():
+            call = await self.client.calls.attempt(
+                interaction.response.send_message(sentence, ephemeral=True)
+            )
+            if call.outcome is Outcome.ARRIVED:
+                return
+            # The deferral may have arrived all the same, and only Discord's answer to it got lost.
+        await self.client.calls.attempt(interaction.edit_original_response(content=sentence, view=None))
 
 
 def _sentence_for(error: Exception) -> str:
@@ -165,6 +168,7 @@ class Colloquy(commands.Bot):
         self._builder = builder
         self._answers_mentions = settings.chat.answer_mentions
         self.answers = Answers(assistant, footer=settings.chat.footer)
+        self.files = FileReader()
 
     async def setup_hook(self) -> None:
         """Load the commands and tell Discord of them: one request, which creates only what has changed."""

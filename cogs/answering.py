@@ -70,6 +70,8 @@ class Answers:
         `heading` stands before it and ends in a newline; for Again and More it is made from their question.
         """
         origin, stop = question.origin, StopSignal()
+        if origin.interaction_id in self._running:  # Discord has delivered it twice
+            return
         running = _Running(origin.user_id, stop)
         news = self._news(origin.user_id)
         reply = LiveReply(surface, news + heading, view=stop_view(origin.interaction_id), waiting=WAITING)
@@ -235,6 +237,6 @@ def heading_of(prompt: str, *, continued: bool = False) -> str:
 
 def _footer(answer: Answer) -> str:
     usage, about = answer.usage, "about " if answer.usage.estimated else ""
-    tokens = f"{about}{usage.prompt_tokens:,} prompt + {about}{usage.completion_tokens:,} completion tokens"
+    tokens = f"{about}{usage.prompt_tokens:,} prompt + {usage.completion_tokens:,} completion tokens"
     fallback = " · answered by a fallback" if answer.fallback else ""
     return f"-# {discord.utils.escape_markdown(answer.model)} · {tokens}{fallback}"

@@ -9,10 +9,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
-from assistant.attachments import UnreadableFile
+from assistant.attachments import UnreadableFile, plain_name
 from assistant.values import Question
 from cogs.answering import Answers, heading_of
-from cogs.attachments import read_files
+from cogs.attachments import FileReader
 from cogs.buttons import BUTTONS
 from cogs.origin import channel_name, origin_of, server_name
 from cogs.surfaces import ResponseSurface
@@ -28,9 +28,10 @@ CHOICE_LENGTH = 100
 class Ask(commands.Cog):
     """Questions."""
 
-    def __init__(self, assistant: Assistant, answers: Answers) -> None:
+    def __init__(self, assistant: Assistant, answers: Answers, files: FileReader) -> None:
         self._assistant = assistant
         self._answers = answers
+        self._files = files
 
     @app_commands.command()
     @app_commands.describe(
@@ -52,10 +53,12 @@ class Ask(commands.Cog):
         await interaction.response.defer(thinking=True, ephemeral=private)
         heading = heading_of(prompt)
         try:
-            text, pictures = await read_files([attachment] if attachment else [])
+            text, pictures = await self._files.read_files([attachment] if attachment else [])
         except UnreadableFile as reason:
             await self._answers.refuse(surface, heading + discord.utils.escape_markdown(str(reason)))
             return
+        if attachment is not None:
+            heading += f"-# About {discord.utils.escape_markdown(plain_name(attachment.filename))}\n"
         question = Question(
             origin_of(interaction),
             prompt,
@@ -90,4 +93,4 @@ def _cut(name: str) -> str:
 async def setup(bot: Colloquy) -> None:
     """Called by discord.py."""
     bot.add_dynamic_items(*BUTTONS)
-    await bot.add_cog(Ask(bot.assistant, bot.answers))
+    await bot.add_cog(Ask(bot.assistant, bot.answers, bot.files))

@@ -11,7 +11,6 @@ from discord.ext import commands
 from assistant.attachments import fence, plain_name
 from assistant.values import Question
 from cogs.answering import heading_of
-from cogs.attachments import read_what_can_be
 from cogs.messages import attachments_of, text_of
 from cogs.origin import channel_name, origin_of, server_name
 from cogs.surfaces import ResponseSurface
@@ -73,7 +72,7 @@ class QuestionForm(discord.ui.Modal, title="Ask about this message"):
         private = message.flags.ephemeral
         surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
-        files, pictures = await read_what_can_be(attachments_of(message))
+        files, pictures = await bot.files.read_what_can_be(attachments_of(message))
         author = plain_name(message.author.display_name)
         text = text_of(message)
         said = fence(f'The question is about this message of "{author}"', text) if text else ""

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 MOST_WAIT_SECONDS = 60.0
 # Without text for so long, the member is told that something is going on.
 WAITING_SECONDS = 4.0
+# Lines in place of text change so many times more slowly: in a long queue everyone moves with each answer.
+STATUS_PACE = 4
 # A longer answer comes as a file.
 MOST_MESSAGES = 4
 
@@ -170,7 +172,7 @@ class LiveReply:
                 break
             self._changed.clear()
             self._woken.clear()
-            pause = self._calls.pace_seconds
+            pause = self._calls.pace_seconds * (1 if self.text else STATUS_PACE)
             if not self._calls.only_needed:
                 pause = max(pause, await self._bring_up_to_date())
             try:

@@ -13,7 +13,6 @@ from discord.ext import commands
 
 from assistant.attachments import UnreadableFile
 from assistant.values import Origin, Question
-from cogs.attachments import read_files
 from cogs.discord_calls import DiscordCalls, Outcome
 from cogs.messages import with_names
 from cogs.surfaces import ReplySurface
@@ -58,7 +57,7 @@ class Mention(commands.Cog):
             return
         async with _typing(self._bot.calls, message.channel, surface.shown):
             try:
-                files, pictures = await read_files(message.attachments)
+                files, pictures = await self._bot.files.read_files(message.attachments)
             except UnreadableFile as reason:
                 await self._bot.answers.refuse(surface, discord.utils.escape_markdown(str(reason)))
                 return

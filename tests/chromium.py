@@ -81,6 +81,15 @@ class Tab:
         """Type into whatever has the focus."""
         await self._call("Input.insertText", text=text)
 
+    async def choose(self, selector: str, *files: Path) -> None:
+        """Choose files as the dialog of a file input would."""
+        found = await self._call(
+            "Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})"
+        )
+        await self._call(
+            "DOM.setFileInputFiles", files=list(map(str, files)), objectId=found["result"]["objectId"]
+        )
+
     async def press(self, key: str) -> None:
         code, text = KEYS[key]
         event = {"key": key, "code": key, "windowsVirtualKeyCode": code}

@@ -9,6 +9,8 @@ import pytest
 
 from db.engine import Database, open_database
 from db.verify import find_discrepancies
+from tests.fake_discord import FakeDiscord
+from tests.fake_vendors import FakeVendor
 
 
 @pytest.fixture
@@ -24,3 +26,18 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         async with database.transaction() as connection:
             discrepancies = await find_discrepancies(connection)
         assert discrepancies == []
+
+
+@pytest.fixture
+async def fake(database_url: str) -> AsyncIterator[FakeDiscord]:
+    """A fake Discord. After the test the bot has stopped and its books must agree."""
+    async with FakeDiscord() as fake:
+        yield fake
+    async with open_database(database_url) as database, database.transaction() as connection:
+        assert await find_discrepancies(connection) == []
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[FakeVendor]:
+    async with FakeVendor() as vendor:
+        yield vendor

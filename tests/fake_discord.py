@@ -262,6 +262,7 @@ class FakeDiscord(DiscordState):
             payload["message"] = message.payload()
         interaction = FakeInteraction(payload, user, self.changes)
         self.interactions.append(interaction)
+        self.interaction_by_token[interaction.token] = interaction
         await self._deliver(interaction)
         return interaction
 

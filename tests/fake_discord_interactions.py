@@ -148,7 +148,7 @@ class InteractionApi:
         return interaction
 
     def _interaction(self, token: str) -> FakeInteraction | None:
-        return next((one for one in self._state.interactions if one.token == token), None)
+        return self._state.interaction_by_token.get(token)
 
     # Messages
 

@@ -272,6 +272,7 @@ class DiscordState:
     requests: list[SentRequest] = field(default_factory=list)
     messages: list[FakeMessage] = field(default_factory=list)
     interactions: list[FakeInteraction] = field(default_factory=list)
+    interaction_by_token: dict[str, FakeInteraction] = field(default_factory=dict)
     commands: dict[int | None, list[JSON]] = field(default_factory=dict)
     """The commands as last synced, by guild id; the global ones under None."""
     unexpected: list[str] = field(default_factory=list)

@@ -282,6 +282,11 @@ def drip(reply: Reply, size: int = 1, pause: float = 0.0) -> Reply:
     return replace(reply, pieces=tuple(pieces))
 
 
+def slowly(reply: Reply, pause: float) -> Reply:
+    """The same reply with a pause after each of its pieces."""
+    return replace(reply, pieces=tuple(part for piece in reply.pieces for part in (piece, pause)))
+
+
 def oversized(size: int, content_type: str, beginning: bytes = b"") -> Reply:
     """More than `size` bytes."""
     block = b" " * 1024 * 1024

@@ -8,7 +8,6 @@ from typing import Any
 from bot import Colloquy
 from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord, FakeMessage, FakeUser
 from tests.fake_discord_messages import say
-from tests.fake_vendors import Reply
 
 ON = {"chat": {"answer_mentions": True}}
 BOT_MENTION = "<@100000000000000001>"
@@ -36,8 +35,3 @@ async def until_done(bot: Colloquy) -> None:
     """Wait until everything is answered and delivered."""
     if bot.tree.running:
         await asyncio.wait(set(bot.tree.running), timeout=10)
-
-
-def slowly(reply: Reply, pause: float) -> Reply:
-    pieces = [part for piece in reply.pieces for part in (piece, pause)]
-    return Reply(tuple(pieces), reply.status, reply.headers, reply.ending)

@@ -6,41 +6,17 @@ import asyncio
 import base64
 import io
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from itertools import pairwise
 
-import pytest
 from PIL import Image
 
 from assistant.booking import BOOKS_CLOSED
 from db.engine import open_database
-from db.verify import find_discrepancies
 from tests.fake_discord import FakeDiscord
-from tests.fake_vendors import FakeVendor, Reply, broken, json_reply, openai_stream, usage
+from tests.fake_vendors import FakeVendor, broken, json_reply, openai_stream, slowly, usage
 from tests.fakes import small_png
 from tests.living_bot import answered, living_bot, rows, until_done
-
-
-@pytest.fixture
-async def fake(database_url: str) -> AsyncIterator[FakeDiscord]:
-    """A fake Discord. After the test the bot has stopped and its books must agree."""
-    async with FakeDiscord() as fake:
-        yield fake
-    async with open_database(database_url) as database, database.transaction() as connection:
-        assert await find_discrepancies(connection) == []
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[FakeVendor]:
-    async with FakeVendor() as vendor:
-        yield vendor
-
-
-def slowly(reply: Reply, pause: float) -> Reply:
-    """The same reply with a pause after each of its pieces."""
-    pieces = [part for piece in reply.pieces for part in (piece, pause)]
-    return Reply(tuple(pieces), reply.status, reply.headers, reply.ending)
 
 
 async def test_an_answer_grows_and_is_booked_with_the_vendors_figures(

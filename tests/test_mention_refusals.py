@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from bot import SORRY
 from cogs.answering import Answers
 from db.engine import open_database
-from db.verify import find_discrepancies
 from tests.fake_discord import CHANNEL_ID, GUILD_ID, FakeDiscord, FakeUser
 from tests.fake_discord_messages import deliver
-from tests.fake_vendors import FakeVendor, openai_stream
+from tests.fake_vendors import FakeVendor, openai_stream, slowly
 from tests.living_bot import living_bot, rows
-from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, slowly, until_replied, write
-
-
-@pytest.fixture
-async def fake(database_url: str) -> AsyncIterator[FakeDiscord]:
-    """A fake Discord. After the test the bot has stopped and its books must agree."""
-    async with FakeDiscord() as fake:
-        yield fake
-    async with open_database(database_url) as database, database.transaction() as connection:
-        assert await find_discrepancies(connection) == []
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[FakeVendor]:
-    async with FakeVendor() as vendor:
-        yield vendor
-
+from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, until_replied, write
 
 # ---- What is not meant for the bot -----------------------------------------------------------------
 

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from cogs.attachments import FILES_AT_ONCE
 from cogs.mention import HINT
 from db.engine import open_database
-from db.verify import find_discrepancies
 from tests.assistant.files import empty_png
-from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord
+from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord, FakeUser
 from tests.fake_discord_messages import DIRECT_MESSAGES, GUILD_MESSAGES
-from tests.fake_vendors import FakeVendor, openai_stream, usage
+from tests.fake_vendors import FakeVendor, openai_stream, slowly, usage
 from tests.fakes import small_png
 from tests.living_bot import living_bot, rows, without_footer
-from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, slowly, until_done, until_replied, write
-
-
-@pytest.fixture
-async def fake(database_url: str) -> AsyncIterator[FakeDiscord]:
-    """A fake Discord. After the test the bot has stopped and its books must agree."""
-    async with FakeDiscord() as fake:
-        yield fake
-    async with open_database(database_url) as database, database.transaction() as connection:
-        assert await find_discrepancies(connection) == []
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[FakeVendor]:
-    async with FakeVendor() as vendor:
-        yield vendor
-
+from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, until_done, until_replied, write
 
 # ---- Off and on ------------------------------------------------------------------------------------
 
@@ -181,6 +164,28 @@ async def test_a_file_that_cannot_be_fetched_is_told(
         await until_replied(fake, "note.txt could not be fetched from Discord. Attach it again.")
 
     assert vendor.requests == []
+
+
+async def test_only_a_few_files_are_fetched_at_a_time(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """However many members attach something, no more than 8 files are in memory; all are answered."""
+
+    def fetched() -> list[str]:
+        return [sent.path for sent in fake.requests if sent.path.startswith("/attachments/")]
+
+    vendor.reply(*[openai_stream("Read.")] * 12)
+    fake.fail("GET", "/attachments/*", times=FILES_AT_ONCE, delay=2.0)
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        for number in range(12):
+            user = FakeUser(ANOTHER.id + number, "member")
+            await write(fake, f"{BOT_MENTION} What is this?", files={"note.txt": b"text"}, user=user)
+        await fake.until(lambda: len(fetched()) == FILES_AT_ONCE)
+        await asyncio.sleep(0.3)
+        at_a_time = len(fetched())
+        await fake.until(lambda: len([one for one in replies(fake) if "completion" in one.content]) == 12, 20)
+
+    assert (at_a_time, len(fetched())) == (FILES_AT_ONCE, 12)
 
 
 async def test_a_bare_mention_gets_a_hint(fake: FakeDiscord, vendor: FakeVendor, database_url: str) -> None:

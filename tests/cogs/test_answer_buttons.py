@@ -39,7 +39,7 @@ FOOTER = "-# model · 1,234 prompt + 567 completion tokens"
 
 async def test_who_waits_in_the_queue_sees_the_place(fake: FakeDiscord) -> None:
     """Each change of place is shown, with the button to give up."""
-    script = [Waiting(3), 0.3, Waiting(1), 0.3, "Hi.", ended("Hi.")]
+    script = [Waiting(3), 0.6, Waiting(1), 0.6, "Hi.", ended("Hi.")]
     async with scripted_bot(fake, ScriptedAssistant(script), footer=False) as bot:
         interaction = await fake.slash("ask", {"prompt": "hi"})
         await interaction.until(lambda it: "number 3" in content(it))
@@ -69,7 +69,7 @@ async def test_stop_ends_the_answer_and_keeps_what_came(
         await done(bot, press)
 
     assert press.response_type == 6
-    usage = "-# model · about 7 prompt + about 3 completion tokens"
+    usage = "-# model · about 7 prompt + 3 completion tokens"
     assert content(interaction) == f"> hi\nOnce upon\n{NOTES['stopped']}\n{usage}"
     assert list(buttons(interaction.original)) == ["Regenerate"]
 

@@ -97,7 +97,7 @@ async def test_models_are_offered_as_they_are_typed(fake: FakeDiscord) -> None:
         ({"fallback": True}, FOOTER + " · answered by a fallback"),
         (
             {"usage": Usage(12, 3, estimated=True)},
-            "-# model · about 12 prompt + about 3 completion tokens",
+            "-# model · about 12 prompt + 3 completion tokens",
         ),
         ({"model": "a_b_c"}, "-# a\\_b\\_c · 1,234 prompt + 567 completion tokens"),
     ],

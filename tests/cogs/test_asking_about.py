@@ -49,14 +49,14 @@ async def ask_about(
 
 
 async def test_a_picture_goes_along_scaled_down(open_world: OpenWorld) -> None:
-    """A photo of 12 megapixels reaches the model as one of 1,280 pixels; the answer is as always."""
+    """A photo of 12 megapixels reaches the model as one of 1,280 pixels; above the answer stands its name."""
     world = await open_world(answer("All teal."), sees=True)
     result = await world.member.slash(
         world.channel, "ask", prompt="Which colour?", attachment=("photo.jpg", PHOTO)
     )
 
     assert asked(world) == ("ada: Which colour?", [("image/jpeg", (1280, 960))])
-    assert content_of(result) == "> Which colour?\nAll teal."
+    assert content_of(result) == "> Which colour?\n-# About photo.jpg\nAll teal."
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ async def test_without_a_model_that_sees_a_picture_is_refused(open_world: OpenWo
     text = await world.member.slash(world.channel, "ask", prompt="And it?", attachment=("n.txt", b"note"))
 
     sentence = "None of the bot's models can look at pictures. Ask without the picture."
-    assert content_of(picture) == f"> What is it?\n{sentence}"
-    assert content_of(text) == "> And it?\nRead."
+    assert content_of(picture) == f"> What is it?\n-# About photo.jpg\n{sentence}"
+    assert content_of(text) == "> And it?\n-# About n.txt\nRead."
     assert len(world.chat.calls) == 1
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.fake_discord import CHANNEL_ID, FakeDiscord
-from tests.fake_vendors import FakeVendor, openai_stream
+from bot import SORRY
+from tests.fake_discord import CHANNEL_ID, GUILD_ID, FakeDiscord
+from tests.fake_discord_messages import deliver
+from tests.fake_vendors import FakeVendor, openai_stream, slowly
 from tests.faults.books import hasten, read_books
 from tests.living_bot import answered, living_bot, until_done
-from tests.mentioning import slowly
+from tests.mentioning import BOT_MENTION, ON, replies, write
 
 LOST = f"-# Your last answer in <#{CHANNEL_ID}> could not be delivered. /last shows it to you there.\n"
 
@@ -124,9 +126,8 @@ async def test_an_answer_goes_on_while_the_gateway_is_away(
         await fake.drop_connection(resumable=resumable)
         shown = len(interaction.original.versions) if interaction.original else 0
         await interaction.until(lambda it: it.original is not None and len(it.original.versions) > shown)
-        if resumable:
-            await fake.ready(15)
-            await fake.send_again(interaction)
+        await fake.ready(30)
+        await fake.send_again(interaction)
         await until_done(bot, interaction)
 
     assert answered(interaction, "more " * 19 + "more")
@@ -149,6 +150,45 @@ async def test_another_process_that_answers_is_noticed_before_anything_costs(
     assert vendor.requests == []
     assert "is it running twice?" in caplog.text
     assert (await read_books(database_url)).outcomes == []
+
+
+@pytest.mark.parametrize("after_handling", [False, True], ids=["lost", "only its answer lost"])
+async def test_a_deferral_that_breaks_off_ends_in_a_sentence(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str, after_handling: bool
+) -> None:
+    """Fault 30: nobody is asked and nothing is booked, and the member does not wait for 15 minutes."""
+    fake.fail("POST", "/interactions/*/callback", reset=True, after_handling=after_handling)
+    async with living_bot(fake, database_url, vendor.url) as bot:
+        hasten(bot)
+        interaction = await fake.slash("ask", {"prompt": "Is it there?"})
+        await interaction.until(lambda it: it.original is not None and it.original.content == SORRY)
+
+    assert vendor.requests == []
+    assert (await read_books(database_url)).outcomes == []
+
+
+async def test_a_message_that_comes_again_in_mid_answer_disturbs_nothing(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """Fault 32: the second delivery is nobody's; the answer to the first can still be stopped."""
+    vendor.reply(slowly(openai_stream(*["more "] * 100), 0.1))
+    async with living_bot(fake, database_url, vendor.url, **ON) as bot:
+        hasten(bot)
+        message = await write(fake, f"{BOT_MENTION} Go on.")
+        await fake.until(lambda: any("more" in reply.content for reply in replies(fake)))
+        member: dict[str, Any] = {"roles": [], "joined_at": None, "flags": 0}
+        mentions = [fake.bot_user.payload()]
+        again = message.payload() | {"guild_id": str(GUILD_ID), "member": member, "mentions": mentions}
+        await deliver(fake, again)
+        await asyncio.sleep(0.3)
+        [reply] = replies(fake)
+        [row] = reply.latest.components
+        await fake.component(reply, row["components"][0]["custom_id"])
+        await fake.until(lambda: "The answer was stopped here." in reply.content)
+
+    assert len(replies(fake)) == len(vendor.requests) == 1
+    books = await read_books(database_url)
+    assert (books.outcomes, books.states) == (["partial"], ["estimated"])
 
 
 # ---- Places and permissions that vanish ------------------------------------------------------------
