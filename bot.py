@@ -26,6 +26,7 @@ from cogs import messages
 from cogs.answering import Answers
 from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
+from cogs.errors import SORRY, sentence_for
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
@@ -54,8 +55,6 @@ EXIT_CONFIGURATION = 78
 
 # How long a stop waits for finished answers to reach Discord.
 DELIVERY_SECONDS = 5.0
-
-SORRY = "Something went wrong in the bot, and its host can read what in the log. Please try again later."
 
 
 class Tree(app_commands.CommandTree[Any]):
@@ -109,7 +108,7 @@ class Tree(app_commands.CommandTree[Any]):
             if getattr(cause, "code", None) == 40060:
                 log.error("another process answers for this bot: is it running twice?")
             return
-        sentence = _sentence_for(cause)
+        sentence = sentence_for(cause)
         if sentence is SORRY:
             name = f"command {interaction.command.qualified_name}" if interaction.command else "button"
             log.error("the %s failed (interaction %d)", name, interaction.id, exc_info=cause)
@@ -121,21 +120,6 @@ class Tree(app_commands.CommandTree[Any]):
                 return
             # The deferral may have arrived all the same, and only Discord's answer to it got lost.
         await self.client.calls.attempt(interaction.edit_original_response(content=sentence, view=None))
-
-
-def _sentence_for(error: Exception) -> str:
-    if isinstance(error, app_commands.MissingPermissions):
-        names = ", ".join(
-            name.replace("_", " ").replace("guild", "server") for name in error.missing_permissions
-        )
-        return f"You need the permission to {names} for this."
-    if isinstance(error, app_commands.NoPrivateMessage):
-        return "This works only in a server."
-    if isinstance(error, app_commands.CommandOnCooldown):
-        return f"Please wait {error.retry_after:.0f} seconds."
-    if isinstance(error, (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch)):
-        return "This command has changed with an update. Restart Discord to see its new form."
-    return SORRY
 
 
 class Colloquy(commands.Bot):

@@ -47,6 +47,7 @@ async def connect(bot: Colloquy, fake: FakeDiscord, within: float = 20) -> None:
     running = asyncio.create_task(stay_connected(bot, fake.token, FIRST_PAUSE))
     try:
         await fake.ready(within)
+        await asyncio.wait_for(bot.wait_until_ready(), 5)
         assert not running.done()
     finally:
         running.cancel()
@@ -107,6 +108,7 @@ async def test_token_that_is_reset_later_is_not_tried_again(bot: Colloquy, fake:
     """A token that the gateway refuses ends the connection for good."""
     running = asyncio.create_task(stay_connected(bot, fake.token, FIRST_PAUSE))
     await fake.ready()
+    await asyncio.wait_for(bot.wait_until_ready(), 5)
     fake.token = "a new token"
     await fake.drop_connection(4004)
 
@@ -140,6 +142,7 @@ async def test_without_an_identify_left_the_bot_does_not_connect(bot: Colloquy, 
 
     fake.identifies_left = 1000
     await fake.ready()
+    await asyncio.wait_for(bot.wait_until_ready(), 5)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from bot import SORRY
 from cogs.answering import Answers
+from cogs.errors import SORRY
 from db.engine import open_database
 from tests.fake_discord import CHANNEL_ID, GUILD_ID, FakeDiscord, FakeUser
 from tests.fake_discord_messages import deliver

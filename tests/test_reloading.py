@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_discord import FakeDiscord
+from tests.fake_discord import FakeDiscord, FakeUser
 from tests.fake_vendors import FakeVendor, Reply, openai_stream
 from tests.hosted_bot import ROOT, TOML, Host
 from tests.living_bot import answered
 
 OWNER_CHANNEL = 500_000_000_000_000_001
+ANOTHER = FakeUser(200_000_000_000_000_002, "grace", "Grace")
 SECOND_KEY = "canary-of-the-second-key"
 
 # Makes standard error the terminal of its session, then becomes another program.
@@ -52,7 +53,7 @@ def notices(host: Host) -> list[str]:
 
 async def test_new_key_and_provider_are_used_and_no_answer_is_dropped(host: Host, vendor: FakeVendor) -> None:
     """What is being answered ends as it began; the next question goes to the new address with the new key."""
-    vendor.reply(slowly(openai_stream(*["old "] * 10)))
+    vendor.reply(slowly(openai_stream(*["old "] * 20)))
     async with FakeVendor() as other, host.start() as process:
         other.reply(openai_stream("new"))
         await host.fake.ready(timeout=20)
@@ -64,9 +65,10 @@ async def test_new_key_and_provider_are_used_and_no_answer_is_dropped(host: Host
         )
         process.send_signal(signal.SIGHUP)
         await host.until_logged("the settings were read again")
-        second = await host.fake.slash("ask", {"prompt": "Second?"}, channel_id=2)
+        second = await host.fake.slash("ask", {"prompt": "Second?"}, channel_id=2, user=ANOTHER)
         await second.until(lambda it: answered(it, "new"), timeout=10)
-        await first.until(lambda it: answered(it, " ".join(["old"] * 10)), timeout=10)
+        assert not answered(first, " ".join(["old"] * 20))
+        await first.until(lambda it: answered(it, " ".join(["old"] * 20)), timeout=10)
         assert process.returncode is None
 
     assert vendor.keys == ["key-of-the-test"]

@@ -14,7 +14,7 @@ from discord import app_commands
 from sqlalchemy.exc import OperationalError
 
 from assistant.values import Origin, Question
-from bot import SORRY
+from cogs.errors import SORRY
 from cogs.surfaces import ReplySurface
 from providers.base import RateLimited
 from tests.cogs.world import OpenWorld, allow
