@@ -13,6 +13,7 @@ from assistant.values import Answer, Limits, Picture, Refusal
 from db.engine import Database
 from providers.base import ContentRefused, Unavailable
 from tests.assistant.scene import NO_HISTORY, GatedChat, GatedImages, Scene
+from tests.db.entries import roll_up_again
 from tests.fakes import ScriptedChat, ScriptedImages, answer
 
 # The question "Hi" reserves 7 for the system prompt, 4 for itself, and the answer's 89.
@@ -105,8 +106,7 @@ async def test_yesterday_does_not_count(database: Database) -> None:
     await scene.ask(1, "Hi")
     assert isinstance((await scene.ask(2, "Hi"))[-1], Refusal)
     await scene.execute("UPDATE attempts SET sent_at = sent_at - 86400")
-    await scene.execute("UPDATE usage_slots SET slot = slot - 86400")
-    await scene.execute("UPDATE usage_sums SET time = time - 86400")
+    await database.run(roll_up_again)
 
     assert isinstance((await scene.ask(3, "Hi"))[-1], Answer)
 
