@@ -24,6 +24,7 @@ from assistant import Assistant, Conversation, KeyMemory, Limits
 from cogs import messages
 from cogs.answering import Answers
 from cogs.discord_calls import DiscordCalls, DiscordResting
+from cogs.drawing import Drawings
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
@@ -48,6 +49,7 @@ EXTENSIONS = (
     "cogs.ask",
     "cogs.ask_about",
     "cogs.imagine",
+    "cogs.picture_info",
     "cogs.usage",
     "cogs.forget",
     "cogs.last",
@@ -169,6 +171,7 @@ class Colloquy(commands.Bot):
         self.assistant = assistant
         self._answers_mentions = settings.chat.answer_mentions
         self.answers = Answers(assistant, footer=settings.chat.footer)
+        self.drawings = Drawings(assistant, self.answers.stops)
         self._development_guild_id = settings.development_guild_id
         self._owner_channel_id = settings.owner_channel_id
 
