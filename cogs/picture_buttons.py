@@ -1,4 +1,4 @@
-"""The buttons below pictures. Each names what the pictures were made with, so it works after a restart too."""
+"""The buttons below pictures. Each names the row with what they were made with, so a restart is no matter."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 
 from assistant.booking import UNPRICED
 from assistant.periods import budget_bounds, find_zone
-from assistant.values import Answer, BudgetNotice, Limits, Picture, Refusal
+from assistant.values import Answer, BudgetNotice, Limits, Pictures, Refusal
 from db.budgets import Scope, StoredBudget, Unit
 from db.engine import Database, open_database
 from db.ledger import reconcile
@@ -227,7 +227,7 @@ async def test_pictures_have_budgets_of_their_own(database: Database) -> None:
     """A budget for pictures leaves questions alone, and the other way round."""
     scene = scene_of(database, painters=[ScriptedImages()])
     await scene.assistant.budgets.set(budget("member", 1, unit="pictures"))
-    assert isinstance(await scene.imagine(1), Picture)
+    assert isinstance(await scene.imagine(1), Pictures)
     refusal = await scene.imagine(2)
     assert "is 1 picture, and none is left" in refusal.sentence
     assert isinstance(await asked(scene, 3), Answer)
