@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import Table, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.rollup import Totals, add_to_roles, add_to_rollup, insert_into
@@ -71,6 +71,7 @@ class Ending:
     pixels: int = 0
     cost_micros: int | None = None  # None: its model has no price; what is unbilled costs nothing
     delivered: str = ""  # "": not known yet
+    steps: int = 0
     first_text_ms: int | None = None
     total_ms: int | None = None
 
@@ -196,6 +197,7 @@ async def end_attempt(
                 pixels=ending.pixels,
                 cost_micros=ending.cost_micros if billed else 0,
                 delivered=ending.delivered,
+                steps=ending.steps,
                 first_text_ms=ending.first_text_ms,
                 total_ms=ending.total_ms,
             )
@@ -214,15 +216,30 @@ async def end_attempt(
 async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, str]) -> None:
     """Note of interactions whether their answers reached their members: full, partial or none."""
     last = select(func.max(attempts.c.id)).where(attempts.c.interaction_id == bindparam("interaction"))
+    # Of pictures each has an attempt; those that gave nothing have been marked so already.
     await connection.execute(
         update(attempts)
         .where(
-            attempts.c.id == last.scalar_subquery(),
+            attempts.c.interaction_id == bindparam("interaction"),
+            (attempts.c.id == last.scalar_subquery()) | (attempts.c.delivered == ""),
             attempts.c.state != "unbilled",
             attempts.c.state != "sent",
         )
         .values(delivered=bindparam("how")),
         [{"interaction": interaction_id, "how": how} for interaction_id, how in delivered.items()],
+    )
+
+
+async def reserve_less(connection: AsyncConnection, interaction_id: int, pictures: int, micros: int) -> None:
+    """Give a part of an open request's reservation back: what it was for stands in the attempts now."""
+    r = requests.c
+    await connection.execute(
+        update(requests)
+        .where(r.interaction_id == interaction_id, r.open)
+        .values(
+            reserved_pictures=case((r.reserved_pictures > pictures, r.reserved_pictures - pictures), else_=0),
+            reserved_micros=case((r.reserved_micros > micros, r.reserved_micros - micros), else_=0),
+        )
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assistant.periods import budget_bounds
-from assistant.values import Answer, Limits, Picture, Refusal
+from assistant.values import Answer, Limits, Pictures, Refusal
 from db.engine import Database
 from providers.base import ContentRefused, Unavailable
 from tests.assistant.scene import NO_HISTORY, GatedChat, GatedImages, Scene
@@ -123,7 +123,7 @@ async def test_pictures_at_once_cannot_pass_their_limit(database: Database, limi
     painter.gate.set()
     results = await asyncio.gather(*ordered)
 
-    assert sum(isinstance(result, Picture) for result in results) == 3
+    assert sum(isinstance(result, Pictures) for result in results) == 3
     assert len(painter.calls) == 3
     assert "3 pictures, and none is left" in str(next(result for result in results if result in results[3:]))
 
@@ -134,7 +134,7 @@ async def test_limits_of_one_kind_leave_the_other_alone(database: Database) -> N
         database, [ScriptedChat()], [ScriptedImages()], limits=Limits(tokens_per_day=0, pictures_per_day=1)
     )
     assert isinstance((await scene.ask(1))[-1], Refusal)
-    assert isinstance(await scene.imagine(2), Picture)
+    assert isinstance(await scene.imagine(2), Pictures)
     assert isinstance(await scene.imagine(3), Refusal)
 
     scene = Scene(database, [ScriptedChat()], [ScriptedImages()], limits=Limits(pictures_per_day=0))

@@ -158,6 +158,16 @@ async def test_conversations_of_the_first_releases_are_kept(database_url: str) -
                 ),
                 {"number": number},
             )
+            await connection.execute(
+                text(
+                    "INSERT INTO attempts (interaction_id, attempt, guild_id, channel_id, user_id, command, "
+                    "provider, model, key_variable, sent_at, ended_at, state, usage_source, error_class, "
+                    "prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, pictures) "
+                    "VALUES (:number, 1, 10, 20, 30, 'ask', 'some-vendor', 'some-model', '', 1, 1, "
+                    "'settled', 'provider', '', 10, 5, 0, 0, 0)"
+                ),
+                {"number": number},
+            )
         for number in (2, 1):  # the answer to the second question was there first
             for role in ("user", "assistant"):
                 await connection.execute(
