@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Table, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -132,7 +133,7 @@ _CLOSE = (
 
 
 @cache
-def _admission(dialect: str) -> ReturningInsert[tuple[int]]:
+def _admission(dialect: str) -> ReturningInsert[Any]:
     return (
         insert_for(dialect, requests)
         .on_conflict_do_nothing(index_elements=["interaction_id"])
