@@ -124,36 +124,40 @@ class Imagining:
             return 0, micros
 
         with self._queue.place(origin.channel_id, origin.user_id) as queued:
-            with stop.stoppable():
-                stop.begin()
-                while (number := await queued.next_number()) > 0:
-                    stop.end()
-                    yield Waiting(number)
+            try:
+                with stop.stoppable():
                     stop.begin()
-                stop.end()
-                if not await ordered.booking.admit(self._limits, reserve):
-                    return
-                parts = ordered.booking.parts(order.count)
-                drawing = {
-                    asyncio.create_task(self._make(ordered, *numbered)) for numbered in enumerate(parts)
-                }
-                try:
-                    yield Drawing(0, len(parts))
-                    while drawing:
-                        stop.begin()
-                        done, drawing = await asyncio.wait(drawing, return_when=asyncio.FIRST_COMPLETED)
+                    while (number := await queued.next_number()) > 0:
                         stop.end()
-                        for task in done:
-                            task.result()
+                        yield Waiting(number)
+                        stop.begin()
+                    stop.end()
+                    if not await ordered.booking.admit(self._limits, reserve):
+                        return
+                    parts = ordered.booking.parts(order.count)
+                    drawing = {
+                        asyncio.create_task(self._make(ordered, place, part))
+                        for place, part in enumerate(parts)
+                    }
+                    try:
+                        yield Drawing(0, order.count)
+                        while drawing:
+                            stop.begin()
+                            done, drawing = await asyncio.wait(drawing, return_when=asyncio.FIRST_COMPLETED)
+                            stop.end()
+                            for task in done:
+                                task.result()
+                            if drawing:
+                                yield Drawing(len(ordered.made), order.count)
+                    finally:
+                        for task in drawing:
+                            task.cancel()
                         if drawing:
-                            yield Drawing(len(ordered.made), len(parts))
-                except Stopped:
-                    ordered.stopped = True
-                finally:
-                    for task in drawing:
-                        task.cancel()
-                    if drawing:
-                        await to_the_end(asyncio.wait(drawing))
+                            await to_the_end(asyncio.wait(drawing))
+            except Stopped:
+                if not ordered.made:
+                    raise
+                ordered.stopped = True
             await self._close(ordered)
 
     async def _make(self, ordered: _Ordered, place: int, part: Booking) -> None:

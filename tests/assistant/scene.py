@@ -76,12 +76,13 @@ class Scene:
     limits: Limits = field(default_factory=Limits)
     conversation: Conversation = DEFAULT
     route: Mapping[str, Any] = field(default_factory=dict)
+    image_keys: Sequence[Key] = (key(),)
 
     def __post_init__(self) -> None:
         self.assistant = Assistant(
             self.database,
             ChatRouter([chat_route(chat, key(f"{chat.name}-key"), **self.route) for chat in self.chats]),
-            ImageRouter([image_route(painter, key()) for painter in self.painters]),
+            ImageRouter([image_route(painter, *self.image_keys) for painter in self.painters]),
             self.conversation,
             self.limits,
         )
