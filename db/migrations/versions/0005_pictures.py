@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("height", sa.BigInteger(), nullable=False),
         sa.Column("seed", sa.BigInteger(), nullable=False),
         sa.Column("steps", sa.BigInteger(), nullable=True),
-        sa.Column("guidance", sa.Float(), nullable=True),
+        sa.Column("guidance", sa.Double(), nullable=True),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("spoiler", sa.Boolean(), nullable=False),
         sa.Column("private", sa.Boolean(), nullable=False),
