@@ -1,9 +1,7 @@
 """The demo as a person meets it: started from the command line, used in a browser, stopped with a signal."""
 
 import asyncio
-import base64
 import importlib.util
-import io
 import re
 import signal
 import sys
@@ -148,15 +146,23 @@ async def press(tab: Tab, label: str) -> None:
     await tab.click("#pressed")
 
 
-async def pictures_of_latest(tab: Tab, count: int) -> list[Image.Image]:
-    """Save the pictures of the latest message as a person would, and open them."""
+async def pictures_of_latest(tab: Tab, count: int, folder: Path) -> list[Image.Image]:
+    """Save the pictures of the latest message as a person would, and open them in their order."""
     images = f"[...{LATEST}.querySelectorAll('img.attachment-image')]"
     await tab.until(f"{images}.filter(image => image.naturalWidth > 256).length === {count}", seconds=60)
-    encoded = await tab.evaluate(
-        f"Promise.all({images}.map(async image => btoa(Array.from(new Uint8Array("
-        "await (await fetch(image.src)).arrayBuffer()), byte => String.fromCharCode(byte)).join(''))))"
-    )
-    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in encoded]
+    folder.mkdir()
+    await tab.save_downloads_in(folder)
+    saved: list[Path] = []
+    for place in range(count):
+        await tab.evaluate(f"{LATEST}.querySelectorAll('.file-download')[{place}].click()")
+        async with asyncio.timeout(30):
+            while len(saved) <= place:
+                await asyncio.sleep(0.1)
+                saved = sorted(folder.glob("picture-*.png"))
+    pictures = [Image.open(file) for file in saved]
+    for picture in pictures:
+        picture.load()
+    return sorted(pictures, key=lambda picture: seeds([picture])[0])
 
 
 def seeds(pictures: list[Image.Image]) -> list[int]:
@@ -170,7 +176,7 @@ async def test_buttons_below_pictures_work_in_the_page(tmp_path: Path) -> None:
     """Four pictures, a re-roll, an edit, the report and the deletion; what is saved has its parameters."""
     async with demo(tmp_path / "data") as address, page(address, tmp_path / "browser") as tab:
         await send(tab, "imagine", prompt="A lighthouse at night", count="4")
-        first = await pictures_of_latest(tab, 4)
+        first = await pictures_of_latest(tab, 4, tmp_path / "first")
         assert seeds(first) == [seeds(first)[0] + number for number in range(4)]
         assert first[0].info["parameters"].startswith("A lighthouse at night\nSteps: 4, Seed: ")
         assert set(first[0].info) == {"parameters"}
@@ -178,7 +184,7 @@ async def test_buttons_below_pictures_work_in_the_page(tmp_path: Path) -> None:
         shown = await tab.evaluate(f"{LATEST}.dataset.messageId")
         await press(tab, "Re-roll")
         await tab.until(f"{LATEST}.dataset.messageId !== '{shown}'")
-        again = await pictures_of_latest(tab, 4)
+        again = await pictures_of_latest(tab, 4, tmp_path / "again")
         assert not set(seeds(again)) & set(seeds(first))
 
         shown = await tab.evaluate(f"{LATEST}.dataset.messageId")
@@ -188,7 +194,7 @@ async def test_buttons_below_pictures_work_in_the_page(tmp_path: Path) -> None:
         await tab.type("A harbour in the morning")
         await tab.click(".modal-dialog button[type='submit']")
         await tab.until(f"{LATEST}.dataset.messageId !== '{shown}'")
-        edited = await pictures_of_latest(tab, 4)
+        edited = await pictures_of_latest(tab, 4, tmp_path / "edited")
         assert seeds(edited) == seeds(again)
         assert edited[0].info["parameters"].startswith("A harbour in the morning\n")
 
