@@ -21,9 +21,10 @@ ROW = StoredPictures(
 
 
 async def add(database: Database, *rows: StoredPictures) -> None:
-    for number, row in enumerate(rows, 1):
-        await book(database, request(number))
-        await database.run(lambda connection, row=row: add_pictures(connection, row))  # type: ignore[misc]
+    async with database.transaction() as connection:
+        for number, row in enumerate(rows, 1):
+            await book(connection, request(number))
+            await add_pictures(connection, row)
 
 
 async def read(database: Database, row_id: int) -> StoredPictures | None:

@@ -11,9 +11,11 @@ def upgrade() -> None:
     op.add_column(
         "attempts", sa.Column("steps", sa.BigInteger(), nullable=False, server_default=sa.text("0"))
     )
+    kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # that of requests.id
+    row_id = sa.Column("id", kind, autoincrement=False, nullable=False)
     op.create_table(
         "pictures",
-        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        row_id,
         sa.Column("guild_id", sa.BigInteger(), nullable=False),
         sa.Column("channel_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
@@ -24,7 +26,7 @@ def upgrade() -> None:
         sa.Column("height", sa.BigInteger(), nullable=False),
         sa.Column("seed", sa.BigInteger(), nullable=False),
         sa.Column("steps", sa.BigInteger(), nullable=True),
-        sa.Column("guidance", sa.Float(), nullable=True),
+        sa.Column("guidance", sa.Double(), nullable=True),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("spoiler", sa.Boolean(), nullable=False),
         sa.Column("private", sa.Boolean(), nullable=False),
