@@ -54,7 +54,7 @@ The bot is the real one.
 
 Type `/` below to see what it can do:
 - `/ask` a question and watch the answer grow
-- `/imagine` a picture
+- `/imagine` up to four pictures, and press the buttons below them
 - `/usage` shows what the server has used, `/mine usage` what you have
 - `/forget channel` clears what the bot remembers of this channel, `/forget mine` what it remembers of you
 - `/last` shows your newest answer again

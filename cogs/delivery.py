@@ -304,7 +304,7 @@ def _opened(files: Sequence[Upload]) -> list[discord.File]:
             io.BytesIO(file.content),
             file.name,
             spoiler=file.spoiler,
-            description=file.description or discord.utils.MISSING,
+            description=file.description or None,
         )
         for file in files
     ]

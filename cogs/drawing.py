@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
+from itertools import pairwise
 from typing import Any
 
 import discord
@@ -150,10 +151,14 @@ def _facts(pictures: Sequence[Picture], seconds: float) -> list[str]:
 
 
 def _seeds(seeds: Sequence[int | None]) -> str:
-    known = [str(seed) for seed in seeds if seed is not None]
+    known = [seed for seed in seeds if seed is not None]
     if not known:
         return "this model takes no seed"
-    return f"{'seed' if len(known) == 1 else 'seeds'} {', '.join(known)}"
+    if len(known) == 1:
+        return f"seed {known[0]}"
+    follow = all(later == earlier + 1 for earlier, later in pairwise(known))
+    listed = f"{known[0]} to {known[-1]}" if follow and len(known) > 2 else ", ".join(map(str, known))
+    return f"seeds {listed}"
 
 
 def _notes(end: Pictures) -> list[str]:

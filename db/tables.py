@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -170,7 +171,7 @@ class PictureSet(Base):
     height: Mapped[int]
     seed: Mapped[int]  # of the first; each of the others has the next
     steps: Mapped[int | None]  # NULL: the model's default
-    guidance: Mapped[float | None]
+    guidance: Mapped[float | None] = mapped_column(Double())
     count: Mapped[int]
     spoiler: Mapped[bool]
     private: Mapped[bool]

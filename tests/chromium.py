@@ -96,6 +96,10 @@ class Tab:
         await self._call("Input.dispatchKeyEvent", type="keyDown", text=text, **event)
         await self._call("Input.dispatchKeyEvent", type="keyUp", **event)
 
+    async def save_downloads_in(self, folder: Path) -> None:
+        """Have files that the page lets one save end up in this folder."""
+        await self._call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
     async def screenshot(self) -> bytes:
         """Give what is to be seen as PNG."""
         return base64.b64decode((await self._call("Page.captureScreenshot", format="png"))["data"])

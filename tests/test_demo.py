@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.chromium import BINARY, Tab, open_tab
 
@@ -79,6 +80,9 @@ async def send(tab: Tab, command: str, **options: str) -> None:
     assert f"/{command}" in await offers(tab, f"/{command}")
     await tab.click(f".command-entry[data-entry-key$=':{command.replace(' ', '.')}']")
     for option, value in options.items():
+        if not await tab.evaluate(f"Boolean(document.querySelector(\"[data-option='{option}']\"))"):
+            await tab.click(".command-ghost")
+            await tab.click(f".command-suggestion[data-value='{option}']")
         await tab.click(f".command-option-input[data-option='{option}']")
         await tab.type(value)
     await tab.click("#send-message")
@@ -131,6 +135,77 @@ async def test_member_sees_in_the_page_what_discord_would_show(tmp_path: Path) -
 
     async with demo(tmp_path / "data") as address, page(address, tmp_path / "after") as tab:
         assert await read_usage(tab) == used
+
+
+async def press(tab: Tab, label: str) -> None:
+    """Press a button below the latest pictures."""
+    pictures = "[...document.querySelectorAll('.channel-message')].findLast(m => m.querySelector('img'))"
+    button = f"[...{pictures}.querySelectorAll('.component-button')].find(b => b.textContent === '{label}')"
+    await tab.until(button)
+    await tab.evaluate(f"document.querySelector('#pressed')?.removeAttribute('id'), {button}.id = 'pressed'")
+    await tab.click("#pressed")
+
+
+async def pictures_of_latest(tab: Tab, count: int, folder: Path) -> list[Image.Image]:
+    """Save the pictures of the latest message as a person would, and open them in their order."""
+    images = f"[...{LATEST}.querySelectorAll('img.attachment-image')]"
+    await tab.until(f"{images}.filter(image => image.naturalWidth > 256).length === {count}", seconds=60)
+    folder.mkdir()
+    await tab.save_downloads_in(folder)
+    saved: list[Path] = []
+    for place in range(count):
+        await tab.evaluate(f"{LATEST}.querySelectorAll('.file-download')[{place}].click()")
+        async with asyncio.timeout(30):
+            while len(saved) <= place:
+                await asyncio.sleep(0.1)
+                saved = sorted(folder.glob("picture-*.png"))
+    pictures = [Image.open(file) for file in saved]
+    for picture in pictures:
+        picture.load()
+    return sorted(pictures, key=lambda picture: seeds([picture])[0])
+
+
+def seeds(pictures: list[Image.Image]) -> list[int]:
+    return [int(picture.info["parameters"].split("Seed: ")[1].split(",")[0]) for picture in pictures]
+
+
+@needs_demo
+@needs_chromium
+@pytest.mark.timeout(240)
+async def test_buttons_below_pictures_work_in_the_page(tmp_path: Path) -> None:
+    """Four pictures, a re-roll, an edit, the report and the deletion; what is saved has its parameters."""
+    async with demo(tmp_path / "data") as address, page(address, tmp_path / "browser") as tab:
+        await send(tab, "imagine", prompt="A lighthouse at night", count="4")
+        first = await pictures_of_latest(tab, 4, tmp_path / "first")
+        assert seeds(first) == [seeds(first)[0] + number for number in range(4)]
+        assert first[0].info["parameters"].startswith("A lighthouse at night\nSteps: 4, Seed: ")
+        assert set(first[0].info) == {"parameters"}
+
+        shown = await tab.evaluate(f"{LATEST}.dataset.messageId")
+        await press(tab, "Re-roll")
+        await tab.until(f"{LATEST}.dataset.messageId !== '{shown}'")
+        again = await pictures_of_latest(tab, 4, tmp_path / "again")
+        assert not set(seeds(again)) & set(seeds(first))
+
+        shown = await tab.evaluate(f"{LATEST}.dataset.messageId")
+        await press(tab, "Edit")
+        await tab.click(".modal-field[data-custom-id='prompt'] .modal-input")
+        await tab.evaluate("document.activeElement.select()")
+        await tab.type("A harbour in the morning")
+        await tab.click(".modal-dialog button[type='submit']")
+        await tab.until(f"{LATEST}.dataset.messageId !== '{shown}'")
+        edited = await pictures_of_latest(tab, 4, tmp_path / "edited")
+        assert seeds(edited) == seeds(again)
+        assert edited[0].info["parameters"].startswith("A harbour in the morning\n")
+
+        await press(tab, "Info")
+        await tab.until(f"{LATEST}.textContent.includes('What this was made with')")
+        assert str(seeds(edited)[3]) in await tab.evaluate(f"{LATEST}.textContent")
+
+        count = "document.querySelectorAll('img.attachment-image').length"
+        before = await tab.evaluate(count)
+        await press(tab, "Delete")
+        await tab.until(f"{count} === {before - 4}")
 
 
 @needs_demo
