@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot import SORRY
+from cogs.errors import SORRY
 from tests.fake_discord import CHANNEL_ID, GUILD_ID, FakeDiscord
 from tests.fake_discord_messages import deliver
 from tests.fake_vendors import FakeVendor, openai_stream, slowly
