@@ -26,6 +26,7 @@ from cogs import messages
 from cogs.answering import Answers
 from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
+from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
@@ -44,6 +45,7 @@ EXTENSIONS = (
     "cogs.ask",
     "cogs.ask_about",
     "cogs.imagine",
+    "cogs.picture_info",
     "cogs.usage",
     "cogs.forget",
     "cogs.last",
@@ -153,6 +155,7 @@ class Colloquy(commands.Bot):
         self._answers_mentions = settings.chat.answer_mentions
         self.answers = Answers(assistant, footer=settings.chat.footer)
         self.files = FileReader()
+        self.drawings = Drawings(assistant, self.answers.stops)
 
     async def setup_hook(self) -> None:
         """Load the commands and tell Discord of them: one request, which creates only what has changed."""

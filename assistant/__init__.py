@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from assistant.ask import Asking, Event
 from assistant.budgets import Budgets
 from assistant.conversation import Conversation
 from assistant.deliveries import Deliveries
-from assistant.imagine import imagine
+from assistant.imagine import Event as PictureEvent
+from assistant.imagine import Imagining
 from assistant.memory import KeyMemory
 from assistant.running import RESTARTING, Running
 from assistant.status import StatusReport, list_models, report_status
@@ -23,15 +25,14 @@ from assistant.values import (
     ModelChoice,
     More,
     Period,
-    Picture,
     PictureOrder,
     Question,
-    Refusal,
-    Refused,
+    StoredPictures,
     UsageReport,
 )
-from db.engine import Database, DatabaseError
+from db.engine import Connection, Database, DatabaseError
 from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
+from db.pictures import forget_pictures_of
 from providers.router import ChatRouter, ImageRouter
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class Assistant:
         self.reports = Reports(database)
         self.deliveries = Deliveries(database)
         self._asking = Asking(database, chat_router, conversation, limits, self._running)
+        per_channel = conversation.answers_per_channel
+        self._imagining = Imagining(database, image_router, limits, self._running, per_channel)
         self.adopt(chat_router, image_router, conversation, limits)
 
     def adopt(
@@ -61,21 +64,29 @@ class Assistant:
         """Answer with these from now on; what is being answered keeps those it began with."""
         self._chat_router = chat_router
         self._image_router = image_router
-        self._limits = limits
         self.budgets = Budgets(self._database, limits)
         self._asking = self._asking.adopting(chat_router, conversation, limits)
+        self._imagining = self._imagining.adopting(image_router, limits, conversation.answers_per_channel)
 
     def ask(self, question: Question | Again | More, stop: StopSignal | None = None) -> AsyncGenerator[Event]:
         """Answer a question; `stop` ends the answer early. See `assistant.ask`."""
         return self._asking.ask(question, stop or StopSignal())
 
-    async def imagine(self, order: PictureOrder) -> Picture | Refusal | None:
-        """Make a picture; see `assistant.imagine`."""
-        try:
-            with self._running.counted():
-                return await imagine(self._database, self._image_router, self._limits, order)
-        except Refused as refusal:
-            return Refusal(str(refusal))
+    def imagine(self, order: PictureOrder, stop: StopSignal | None = None) -> AsyncGenerator[PictureEvent]:
+        """Make pictures; `stop` ends it early, and what was made by then is kept. See `assistant.imagine`."""
+        return self._imagining.imagine(order, stop or StopSignal())
+
+    async def find_pictures(self, row_id: int, channel_id: int, user_id: int) -> StoredPictures:
+        """What pictures were made with, for a member who sees them here. Raises PictureRefused."""
+        return await self._imagining.find(row_id, channel_id, user_id)
+
+    async def delete_pictures(self, row_id: int, user_id: int, *, may_manage: bool) -> None:
+        """Forget what pictures were made with, as their message goes. Raises PictureRefused."""
+        await self._imagining.delete(row_id, user_id, may_manage=may_manage)
+
+    def picture_models(self) -> list[ModelChoice]:
+        """The picture models that may be asked by name now, the chain's own choice first."""
+        return list_models(self._image_router)
 
     def models(self) -> list[ModelChoice]:
         """The models that may be asked by name now, the chain's own choice first."""
@@ -95,12 +106,18 @@ class Assistant:
         return await self._database.run(lambda connection: forget_channel(connection, channel_id))
 
     async def forget_member(self, user_id: int) -> Forgotten:
-        """Clear all turns of a member in every channel, private ones too; say how many that were.
+        """Clear all turns of a member in every channel, private ones too, and what pictures were made with.
 
         What is being answered for them is not remembered either. The ledger is not touched.
         """
         self._asking.forget(lambda _, member_id: member_id == user_id)
-        return await self._database.run(lambda connection: forget_member(connection, user_id))
+        self._imagining.forget(user_id)
+
+        async def forget(connection: Connection) -> Forgotten:
+            pictures = await forget_pictures_of(connection, user_id)
+            return replace(await forget_member(connection, user_id), pictures=pictures)
+
+        return await self._database.run(forget)
 
     async def server_usage(self, guild_id: int, period: Period) -> UsageReport:
         """What one server used."""

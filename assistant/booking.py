@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 from assistant.limits import LimitReached, check, limits_of
 from assistant.values import BudgetNotice, Limits, Origin
@@ -29,11 +30,21 @@ UNPRICED = (
 )
 
 
+@dataclass
+class _Shared:
+    """What the parts of one request have in common."""
+
+    attempts: int = 0  # that are written down
+    spent: bool = False  # whether one that ended without an answer may have cost
+    failure: DatabaseError | None = None  # of writing one down
+    alone: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time is numbered and written down
+
+
 class Booking:
     """Books one request. It is the ledger that the router writes its attempts to.
 
-    `tokens`, `pictures` and `micros` (millionths of a dollar) are the most that one attempt may use. Every
-    end is written to its end, even when the task that asked for it is cancelled meanwhile.
+    `tokens`, `pictures` and `micros` (millionths of a dollar) are the most that one attempt may use, or all
+    parts at once. Every end is written to its end, even when the task that asked for it is cancelled.
     """
 
     def __init__(
@@ -59,12 +70,13 @@ class Booking:
             micros,
         )
         self.request_id = 0
+        self._shared = _Shared()
+        self._share: tuple[int, int] | None = None
         self._host_limits = Limits()
         self._limits: list[Limit] = []
-        self._attempts = 0
+        self._number = 0  # of the last attempt
         self._begun = False  # whether an attempt is open
         self._sent = False  # whether its request may have left
-        self._spent = False  # whether an attempt that ended may have cost
         self._reserved = Usage()
         self.target: Target | None = None  # of the last attempt
         self._asked_at = self._began_at = time.monotonic()
@@ -109,6 +121,17 @@ class Booking:
         await self._database.run(admit)
         return self.open
 
+    def parts(self, number: int) -> list[Booking]:
+        """The admitted request in parts that are asked for at the same time, each with its own attempts.
+
+        Each part has an end like a request of its own, and gives its share of the reservation back with that;
+        the request stays open until `close` or `abandon`.
+        """
+        parts = [copy(self) for _ in range(number)]
+        for part in parts:
+            part._share = (self._request.pictures // number, self._request.micros // number)
+        return parts
+
     async def begin(self, target: Target, reserved: Usage) -> None:
         """Commit an open attempt before its request leaves.
 
@@ -120,7 +143,7 @@ class Booking:
             raise NotAffordable(f"{target.model} has no price", sentence=UNPRICED)
         attempt = ledger.NewAttempt(
             self._request,
-            self._attempts + 1,
+            0,
             target.provider,
             target.model,
             target.key.variable,
@@ -135,23 +158,30 @@ class Booking:
         )
 
         async def begin(connection: Connection) -> None:
-            await ledger.begin_attempt(connection, attempt)
+            await ledger.begin_attempt(connection, replace(attempt, attempt=self._number))
             # The reservation is for one attempt, and stands beside what the others have used.
-            if self._spent:
+            if self._shared.spent:
                 check(self._limits, await read_used(connection, self._limits), self._request)
 
-        # Noted first: a task that is cancelled while it commits has committed all the same.
-        self._attempts += 1
-        self._begun = True
-        self._sent = False
-        self.target = target
-        self._reserved = reserved
-        try:
-            await self._database.run(begin)
-        except LimitReached:  # which has taken the attempt back
-            self._attempts -= 1
-            self._begun = False
-            raise
+        async with self._shared.alone:
+            if self._shared.failure is not None:
+                raise self._shared.failure
+            # Noted first: a task that is cancelled while it commits has committed all the same.
+            self._shared.attempts += 1
+            self._number = self._shared.attempts
+            self._begun = True
+            self._sent = False
+            self.target = target
+            self._reserved = reserved
+            try:
+                await self._database.run(begin)
+            except LimitReached:  # which has taken the attempt back
+                self._shared.attempts -= 1
+                self._begun = False
+                raise
+            except DatabaseError as error:  # it may stand there all the same, so no number comes after it
+                self._shared.failure = error
+                raise
         self._sent = True
         self._began_at, self._first_text_at = time.monotonic(), None
 
@@ -162,7 +192,7 @@ class Booking:
 
     async def fail(self, error: ProviderError, usage: Usage | None) -> None:
         """End the open attempt: unbilled, or with an estimate of what it may have cost."""
-        self._spent = self._spent or usage is not None
+        self._shared.spent = self._shared.spent or usage is not None
         await self._write(self._ending(usage, error.kind, delivered="none"))
 
     async def settle(
@@ -171,6 +201,10 @@ class Booking:
         """End the attempt that answered, close the request and `keep` the turn: all of it or nothing."""
         error_class = "interrupted" if outcome == "partial" else ""
         await self._write(self._ending(usage, error_class), outcome, keep)
+
+    async def close(self, outcome: str, keep: Callable[[Connection], Awaitable[None]] | None = None) -> None:
+        """Close a request whose parts have all ended, and `keep` what came of it; `keep` may run twice."""
+        await self._write(None, outcome, keep)
 
     async def abandon(self, text_tokens: int = 0) -> None:
         """Close a request that ended without an answer.
@@ -202,6 +236,7 @@ class Booking:
             usage.pixels,
             cost_micros(self.target.price if self.target else None, usage),
             delivered,
+            usage.steps,
             first_text_ms,
             total_ms,
         )
@@ -216,7 +251,7 @@ class Booking:
         outcome: str | None = None,
         keep: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
-        number = self._attempts
+        number = self._number
         notices: list[BudgetNotice] = []
 
         async def write(connection: Connection) -> None:
@@ -225,10 +260,12 @@ class Booking:
             ended = ending is not None and await ledger.end_attempt(
                 connection, request.interaction_id, number, ending, request.role_ids
             )
-            if keep is not None and ended:
+            if keep is not None and (ended or ending is None):
                 await keep(connection)
-            if outcome is not None:
+            if outcome is not None and self._share is None:
                 await ledger.close_request(connection, request.interaction_id, outcome)
+            elif self._share is not None and ended and outcome is not None:
+                await ledger.reserve_less(connection, request.interaction_id, *self._share)
             if ended:
                 notices.extend(await self._crossed(connection))
 

@@ -16,10 +16,10 @@ MOST_IN_CHANNEL = 200
 LONGEST_WAIT_SECONDS = 300.0
 
 TOO_MANY_OF_YOURS = (
-    f"{MOST_OF_MEMBER} of your questions are waiting already. Please ask again when one is answered."
+    f"{MOST_OF_MEMBER} of your requests are waiting already. Please ask again when one is answered."
 )
 TOO_MANY_HERE = (
-    f"{MOST_IN_CHANNEL} questions are waiting in this channel already. Please ask again in a few minutes."
+    f"{MOST_IN_CHANNEL} requests are waiting in this channel already. Please ask again in a few minutes."
 )
 TOO_LONG = "Your turn did not come within five minutes. Please ask again when fewer people are asking."
 

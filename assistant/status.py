@@ -59,7 +59,7 @@ async def report_status(
     )
 
 
-def list_models(router: ChatRouter) -> list[ModelChoice]:
+def list_models(router: ChatRouter | ImageRouter) -> list[ModelChoice]:
     """The models that may be asked now: in the chain's order, then the others."""
     default = router.next_route()
     ready = {route.full_name: route for route in (*router.routes, *router.others) if router.is_ready(route)}

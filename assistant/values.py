@@ -8,6 +8,7 @@ from typing import Literal
 
 from db.budgets import Limit
 from db.history import Forgotten
+from db.pictures import StoredPictures
 from db.rollup import Totals
 from db.usage import Line
 from providers.base import AttachedPicture, Delta, FinishReason, Picture, Usage
@@ -21,6 +22,10 @@ EndReason = FinishReason | Literal["stopped"]
 
 class Refused(Exception):
     """A request that is not answered, and costs nothing; the text is one sentence for the member."""
+
+
+class PictureRefused(Refused):
+    """A button below pictures that cannot do what it says for this member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,11 @@ class More:
 
 @dataclass(frozen=True, slots=True)
 class PictureOrder:
-    """A picture to be made. `seed` None: one is drawn. `steps` None: the model's default."""
+    """Pictures to be made. `seed` None: one is drawn; the first has it, each of the others the next.
+
+    `steps` and `guidance` None: the model's default. `model` as in Question. What a model cannot do is
+    adjusted to the nearest that it can, and told.
+    """
 
     origin: Origin
     prompt: str
@@ -125,6 +134,31 @@ class PictureOrder:
     height: int = 1024
     seed: int | None = None
     steps: int | None = None
+    guidance: float | None = None
+    negative: str = ""
+    count: int = 1  # up to 4
+    model: str | None = None
+    spoiler: bool = False
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How many of the pictures are there while the others are being made."""
+
+    done: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The end of an order: the pictures that were made, out of `count`, and why others were not."""
+
+    pictures: tuple[Picture, ...]
+    count: int
+    stopped: bool = False  # somebody ended it early
+    missed: tuple[str, ...] = ()  # a sentence for each reason
+    row_id: int | None = None  # what the buttons name; None: what it was made with is not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +236,7 @@ __all__ = [
     "Begun",
     "BudgetNotice",
     "Delta",
+    "Drawing",
     "EndReason",
     "Forgotten",
     "LastAnswer",
@@ -213,9 +248,12 @@ __all__ = [
     "Period",
     "Picture",
     "PictureOrder",
+    "PictureRefused",
+    "Pictures",
     "Question",
     "Refusal",
     "Refused",
+    "StoredPictures",
     "Totals",
     "UsageReport",
     "Waiting",

@@ -141,6 +141,7 @@ class Scene:
 
     def forget(self) -> None:
         """Drop what the fake Discord remembers: it looks through all of it at every request."""
+        self._fake.interaction_by_token.clear()
         for memory in (self._fake.interactions, self._fake.messages, self._fake.requests):
             memory.clear()
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,9 @@ from assistant.values import Again, Answer, Begun, Delta, More, Question, Refusa
 from cogs.buttons import answer_view, stop_view
 from cogs.delivery import Delivery, LiveReply, quote
 from cogs.origin import channel_name, origin_of, server_name
+from cogs.stopping import Stops, timer
 from cogs.surfaces import ResponseSurface, Surface
 
-# An answer ends by itself this long before Discord takes no more of it.
-RESERVE_SECONDS = 90.0
 # How many answers that did not arrive are kept for their members.
 MOST_LOST = 500
 
@@ -33,8 +31,6 @@ NOTES = {
 TIME_OVER = "-# Discord's time for one answer ended here."
 RESTARTING = "-# The bot is restarting, so the answer ends here. Please ask again in a minute."
 WAITING = "-# Waiting for the model ..."
-NOT_RUNNING = "This answer is no longer being written."
-NOT_YOURS = "Only the member who asked, or someone who may manage messages, can stop this answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +42,13 @@ class Lost:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
-    user_id: int
-    stop: StopSignal
-
-
 class Answers:
     """Answers for the whole bot: those being written now, and those that did not arrive."""
 
     def __init__(self, assistant: Assistant, *, footer: bool) -> None:
         self._assistant = assistant
         self.footer = footer
-        self._running: dict[int, _Running] = {}
+        self.stops = Stops()
         self._lost: dict[int, Lost] = {}
         self._untold: set[int] = set()  # members who do not know yet that an answer of theirs was lost
 
@@ -70,12 +60,14 @@ class Answers:
         `heading` stands before it and ends in a newline; for Again and More it is made from their question.
         """
         origin, stop = question.origin, StopSignal()
-        if origin.interaction_id in self._running:  # Discord has delivered it twice
+        if self.stops.is_running(origin.interaction_id):  # Discord has delivered it twice
             return
-        running = _Running(origin.user_id, stop)
         news = self._news(origin.user_id)
         reply = LiveReply(surface, news + heading, view=stop_view(origin.interaction_id), waiting=WAITING)
-        with self._counted(origin.interaction_id, running), _timer(surface, stop) as timer:
+        with (
+            self.stops.counted(origin.interaction_id, origin.user_id, stop),
+            timer(surface, stop) as timed,
+        ):
             async with reply:
                 try:
                     end = await self._listen(question, stop, reply, news)
@@ -87,7 +79,7 @@ class Answers:
                 if isinstance(end, Refusal):
                     await reply.finish([reply.heading + end.sentence])
                     return
-                timed_out = end.finish_reason == "stopped" and timer.rang
+                timed_out = end.finish_reason == "stopped" and timed.rang
                 delivery = await reply.finish_text(
                     end.text,
                     note=TIME_OVER if timed_out else NOTES.get(end.finish_reason, ""),
@@ -108,7 +100,7 @@ class Answers:
                 if isinstance(event, Delta):
                     reply.show(reply.text + event.text)
                 elif isinstance(event, Waiting):
-                    reply.show_status(_place(event.place))
+                    reply.show_status(place_line(event.place))
                 elif isinstance(event, Begun):
                     reply.heading = news + heading_of(event.prompt, continued=isinstance(question, More))
                 else:
@@ -148,26 +140,6 @@ class Answers:
         )
         await self.answer_question(question, surface)
 
-    async def stop(self, interaction: discord.Interaction[Any], interaction_id: int) -> None:
-        """Stop the answer to an interaction, for the member who asked or one who may manage messages."""
-        running = self._running.get(interaction_id)
-        if running is None:  # the bot was started anew
-            await interaction.response.edit_message(view=None)
-            await interaction.followup.send(NOT_RUNNING, ephemeral=True)
-        elif interaction.user.id == running.user_id or interaction.permissions.manage_messages:
-            running.stop.stop()
-            await interaction.response.defer()
-        else:
-            await interaction.response.send_message(NOT_YOURS, ephemeral=True)
-
-    @contextmanager
-    def _counted(self, interaction_id: int, running: _Running) -> Iterator[None]:
-        self._running[interaction_id] = running
-        try:
-            yield
-        finally:
-            del self._running[interaction_id]
-
     # What did not arrive
 
     def lost(self, channel_id: int, user_id: int) -> Lost | None:
@@ -201,32 +173,8 @@ class Answers:
         return f"-# Your last answer in <#{where}> could not be delivered. /last shows it to you there.\n"
 
 
-class _Timer:
-    """Stops an answer shortly before Discord takes no more of it."""
-
-    def __init__(self, stop: StopSignal) -> None:
-        self.rang = False
-        self._stop = stop
-
-    def ring(self) -> None:
-        self.rang = not self._stop.requested
-        self._stop.stop()
-
-
-@contextmanager
-def _timer(surface: Surface, stop: StopSignal) -> Iterator[_Timer]:
-    timer = _Timer(stop)
-    if surface.expires_at is None:
-        yield timer
-        return
-    handle = asyncio.get_running_loop().call_at(surface.expires_at - RESERVE_SECONDS, timer.ring)
-    try:
-        yield timer
-    finally:
-        handle.cancel()
-
-
-def _place(place: int) -> str:
+def place_line(place: int) -> str:
+    """What a member reads who waits in the queue; 1: the next."""
     return "-# In the queue: you are next." if place <= 1 else f"-# In the queue: you are number {place}."
 
 

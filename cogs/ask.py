@@ -14,15 +14,12 @@ from assistant.values import Question
 from cogs.answering import Answers, heading_of
 from cogs.attachments import FileReader
 from cogs.buttons import BUTTONS
+from cogs.choices import model_choices
 from cogs.origin import channel_name, origin_of, server_name
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
     from bot import Colloquy
-
-# Discord's limits.
-MOST_CHOICES = 25
-CHOICE_LENGTH = 100
 
 
 class Ask(commands.Cog):
@@ -77,17 +74,7 @@ class Ask(commands.Cog):
         self, interaction: discord.Interaction[Any], current: str
     ) -> list[app_commands.Choice[str]]:
         """The models that are ready now and fit what was typed."""
-        typed = current.strip().lower()
-        choices: list[app_commands.Choice[str]] = []
-        for model in self._assistant.models():
-            if len(model.value) <= CHOICE_LENGTH and typed in f"{model.label} {model.value}".lower():
-                name = f"{model.label} (default)" if model.default else model.label
-                choices.append(app_commands.Choice(name=_cut(name), value=model.value))
-        return choices[:MOST_CHOICES]
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= CHOICE_LENGTH else name[: CHOICE_LENGTH - 1] + "…"
+        return model_choices(self._assistant.models(), current)
 
 
 async def setup(bot: Colloquy) -> None:

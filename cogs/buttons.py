@@ -47,7 +47,7 @@ class Stop(AnswerButton, template=r"ask:stop:(?P<number>[0-9]+)"):
 
     def pressed(self, interaction: discord.Interaction[Any], bot: Colloquy) -> Awaitable[None]:
         """Stop it."""
-        return bot.answers.stop(interaction, self._number)
+        return bot.answers.stops.stop(interaction, self._number)
 
 
 class Regenerate(AnswerButton, template=r"ask:again:(?P<number>[0-9]+)"):

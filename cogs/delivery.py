@@ -28,6 +28,9 @@ STATUS_PACE = 4
 # A longer answer comes as a file.
 MOST_MESSAGES = 4
 
+# A host's line that sends more slowly than this cannot deliver pictures.
+LEAST_BYTES_PER_SECOND = 250_000
+
 STILL_WRITING = "-# Still writing. At the end the whole answer comes as a file."
 IN_FILE = "-# The answer goes on in the file, which holds all of it."
 TOO_LARGE = "-# The answer goes on, but as a file it is larger than this server takes. Ask for a shorter one."
@@ -40,6 +43,16 @@ class Delivery(Enum):
     FULL = "full"
     PARTIAL = "partial"
     NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to be sent. `description` is what is read out in place of a picture."""
+
+    name: str
+    content: bytes
+    description: str = ""
+    spoiler: bool = False
 
 
 @dataclass(slots=True)
@@ -118,29 +131,29 @@ class LiveReply:
         `note` is a line that has to be seen; `footer` one that is left out where it would take a message.
         """
         parts = [part.shown for part in split_text(self.heading + displayable(text))]
-        file: tuple[str, bytes] | None = None
+        files: Sequence[Upload] = ()
         if note:
             parts = add_line(parts, note)
         if len(parts) > MOST_MESSAGES:
             content = sendable(text).encode()
             fits = len(content) <= self._surface.file_limit
-            file = ("answer.md", content) if fits else None
+            files = [Upload("answer.md", content)] if fits else ()
             # What is shown already is beginning enough.
             parts = parts[: len(self._messages)]
             lines = (IN_FILE if fits else TOO_LARGE, note, footer)
             parts[-1] = shorten(parts[-1], "\n".join(line for line in lines if line))
         elif footer and len(with_footer := add_line(parts, footer)) == len(parts):
             parts = with_footer
-        return await self.finish(parts, file=file, view=view)
+        return await self.finish(parts, files=files, view=view)
 
     async def finish(
         self,
         parts: Sequence[str],
         *,
-        file: tuple[str, bytes] | None = None,
+        files: Sequence[Upload] = (),
         view: discord.ui.View | None = None,
     ) -> Delivery:
-        """Show the final messages; file (its name and content) and view go with the last.
+        """Show the final messages; files and view go with the last.
 
         What is shown already is not sent again. A part that cannot be delivered ends it.
         """
@@ -149,7 +162,7 @@ class LiveReply:
         arrived = 0
         for place, part in enumerate(parts):
             is_last = place == len(parts) - 1
-            if not await self._deliver(place, part, file if is_last else None, view if is_last else None):
+            if not await self._deliver(place, part, files if is_last else (), view if is_last else None):
                 break
             arrived += 1
         if arrived == len(parts):
@@ -223,23 +236,23 @@ class LiveReply:
     # Calls
 
     async def _edit(
-        self, sent: _Sent, content: str, view: discord.ui.View | None, files: list[discord.File] | None = None
+        self, sent: _Sent, content: str, view: discord.ui.View | None, files: Sequence[Upload] = ()
     ) -> Call:
         fields: dict[str, Any] = {"content": content}
         if files:
-            fields["files"] = files
+            fields["files"] = _opened(files)
         if view is not sent.view:
             fields["view"] = view
-        call = await self._calls.attempt(self._surface.edit(sent.message, fields))
+        call = await self._calls.attempt(self._surface.edit(sent.message, fields), _upload_seconds(files))
         if call.outcome is Outcome.ARRIVED:
             sent.content, sent.view = content, view
         return call
 
     async def _follow_up(
-        self, content: str, view: discord.ui.View | None, files: list[discord.File] | None = None
+        self, content: str, view: discord.ui.View | None, files: Sequence[Upload] = ()
     ) -> Call:
-        fields = {"content": content, "view": view, "files": files}
-        call = await self._calls.attempt(self._surface.follow_up(fields))
+        fields = {"content": content, "view": view, "files": _opened(files) if files else None}
+        call = await self._calls.attempt(self._surface.follow_up(fields), _upload_seconds(files))
         if call.outcome is Outcome.ARRIVED:
             self._messages.append(_Sent(call.result, content, view, call.result is not None))
         return call
@@ -247,16 +260,16 @@ class LiveReply:
     # At the end
 
     async def _deliver(
-        self, place: int, content: str, file: tuple[str, bytes] | None, view: discord.ui.View | None
+        self, place: int, content: str, files: Sequence[Upload], view: discord.ui.View | None
     ) -> bool:
         sent = self._messages[place] if place < len(self._messages) else None
-        if sent is not None and file is None and sent.content == content and sent.view is view:
+        if sent is not None and not files and sent.content == content and sent.view is view:
             return True
         outcome = Outcome.FAILED
         if sent is not None and sent.editable:
-            outcome = await self._insist(lambda: self._edit(sent, content, view, _files(file)))
+            outcome = await self._insist(lambda: self._edit(sent, content, view, files))
         if outcome is Outcome.FAILED:
-            outcome = await self._insist(lambda: self._follow_up(content, view, _files(file)))
+            outcome = await self._insist(lambda: self._follow_up(content, view, files))
             if outcome is Outcome.ARRIVED and sent is not None:
                 self._messages[place] = self._messages.pop()  # it stands for the one that cannot be edited
         if outcome is Outcome.BLOCKED and sent is not None:
@@ -284,9 +297,21 @@ class LiveReply:
         return Outcome.FAILED
 
 
-def _files(file: tuple[str, bytes] | None) -> list[discord.File] | None:
+def _opened(files: Sequence[Upload]) -> list[discord.File]:
     """Made anew for each try: sending one reads it to its end."""
-    return [discord.File(io.BytesIO(file[1]), file[0])] if file else None
+    return [
+        discord.File(
+            io.BytesIO(file.content),
+            file.name,
+            spoiler=file.spoiler,
+            description=file.description or discord.utils.MISSING,
+        )
+        for file in files
+    ]
+
+
+def _upload_seconds(files: Sequence[Upload]) -> float:
+    return sum(len(file.content) for file in files) / LEAST_BYTES_PER_SECOND
 
 
 def quote(text: str, limit: int = 200) -> str:

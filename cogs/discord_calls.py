@@ -104,12 +104,15 @@ class DiscordCalls:
         """Whether to send nothing but what is needed: no edits while an answer is being written."""
         return self.resting_seconds > 0 or self.invalid_requests >= MOST_INVALID
 
-    async def attempt(self, request: Awaitable[Any]) -> Call:
-        """Await one request to Discord, for `call_seconds` at most. Raises only when it is cancelled."""
+    async def attempt(self, request: Awaitable[Any], more_seconds: float = 0.0) -> Call:
+        """Await one request to Discord, for `call_seconds` at most and `more_seconds` that its files take.
+
+        Raises only when it is cancelled.
+        """
         call = Call()
         token = _current.set(call)
         try:
-            async with asyncio.timeout(self.call_seconds) as call.deadline:
+            async with asyncio.timeout(self.call_seconds + more_seconds) as call.deadline:
                 call.result = await request
             call.outcome = Outcome.ARRIVED
         except discord.HTTPException as error:

@@ -42,15 +42,21 @@ class Forget(commands.Cog):
 
     @forget.command()
     async def mine(self, interaction: discord.Interaction[Any]) -> None:
-        """Delete all your questions and their answers, in every channel and in private."""
+        """Delete all your questions, their answers and your picture prompts, everywhere and in private."""
         await interaction.response.defer(thinking=True, ephemeral=True)
         forgotten = await self._assistant.forget_member(interaction.user.id)
         self._answers.found(interaction.user.id)
-        if forgotten.turns == 0:
-            text = "There was nothing of yours to forget."
-        else:
+        parts = []
+        if forgotten.turns:
             channels = f"{forgotten.channels} {'channel' if forgotten.channels == 1 else 'channels'}"
-            text = f"Forgotten: {_turns(forgotten.turns)} of yours in {channels}. The usage records stay."
+            parts.append(f"{_turns(forgotten.turns)} of yours in {channels}")
+        if forgotten.pictures:
+            requests = "request" if forgotten.pictures == 1 else "requests"
+            parts.append(f"the settings of {forgotten.pictures} {requests} for pictures")
+        if parts:
+            text = f"Forgotten: {' and '.join(parts)}. The usage records stay."
+        else:
+            text = "There was nothing of yours to forget."
         await interaction.edit_original_response(content=text)
 
 

@@ -1,8 +1,7 @@
-"""`/imagine`: a picture."""
+"""`/imagine`: pictures."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -10,29 +9,24 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
-from assistant.values import Picture, PictureOrder, Refusal
-from cogs.delivery import LiveReply, quote
+from assistant.values import PictureOrder
+from cogs.choices import model_choices
+from cogs.drawing import Drawings
 from cogs.origin import origin_of
+from cogs.picture_buttons import PictureButton
+from cogs.picture_form import LONGEST_PROMPT, MOST_STEPS, SIZES, sides
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
-RESTARTING = "The bot is restarting. Please ask again in a minute."
-SIZES = {
-    "Square, 1024 x 1024": "1024x1024",
-    "Landscape, 1344 x 768": "1344x768",
-    "Portrait, 768 x 1344": "768x1344",
-    "4:3, 1152 x 896": "1152x896",
-    "3:4, 896 x 1152": "896x1152",
-}
-
 
 class Imagine(commands.Cog):
     """Pictures."""
 
-    def __init__(self, assistant: Assistant) -> None:
+    def __init__(self, assistant: Assistant, drawings: Drawings) -> None:
         self._assistant = assistant
+        self._drawings = drawings
 
     @app_commands.command()
     @app_commands.describe(
@@ -40,44 +34,55 @@ class Imagine(commands.Cog):
         size="Its shape; square if you do not say",
         seed="The same seed gives the same picture; drawn by chance if you do not say",
         steps="How long the model works on it, where it has steps",
+        guidance="How closely it follows the prompt, where the model can be told",
+        negative="What the picture shall not show, where the model can be told",
+        count="How many pictures; one if you do not say",
+        model="Who draws; if you do not say, the first that is ready",
+        spoiler="Whether it is hidden until somebody clicks on it",
+        private="Only you see it",
     )
     @app_commands.choices(size=[app_commands.Choice(name=name, value=value) for name, value in SIZES.items()])
     async def imagine(
         self,
         interaction: discord.Interaction[Any],
-        prompt: app_commands.Range[str, 1, 2000],
+        prompt: app_commands.Range[str, 1, LONGEST_PROMPT],
         size: str = "1024x1024",
         seed: app_commands.Range[int, 0, 2147483647] | None = None,
-        steps: app_commands.Range[int, 1, 50] | None = None,
+        steps: app_commands.Range[int, 1, MOST_STEPS] | None = None,
+        guidance: app_commands.Range[float, 0, 30] | None = None,
+        negative: app_commands.Range[str, 1, 1000] | None = None,
+        count: app_commands.Range[int, 1, 4] = 1,
+        model: str | None = None,
+        spoiler: bool = False,
+        private: bool = False,
     ) -> None:
-        """Make a picture from words."""
-        surface = ResponseSurface(interaction)
-        await interaction.response.defer(thinking=True)
-        width, height = (int(side) for side in size.split("x"))
-        heading = f"**{quote(prompt)}**\n"
-        order = PictureOrder(origin_of(interaction), prompt, width, height, seed, steps)
-        async with LiveReply(surface) as reply:
-            try:
-                result = await self._assistant.imagine(order)
-            except asyncio.CancelledError:
-                await reply.finish([heading + RESTARTING])
-                raise
-            if isinstance(result, Refusal):
-                await reply.finish([heading + result.sentence])
-            elif result is not None:
-                await reply.finish([heading + _facts(result)], file=(_filename(result), result.png))
+        """Make pictures from words."""
+        surface = ResponseSurface(interaction, private=private)
+        await interaction.response.defer(thinking=True, ephemeral=private)
+        order = PictureOrder(
+            origin_of(interaction),
+            prompt,
+            *sides(size),
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            negative=negative or "",
+            count=count,
+            model=model,
+            spoiler=spoiler,
+            private=private,
+        )
+        await self._drawings.draw(order, surface)
 
-
-def _facts(picture: Picture) -> str:
-    seed = f"seed {picture.seed}" if picture.seed is not None else "this model takes no seed"
-    steps = f" · {picture.steps} steps" if picture.steps is not None else ""
-    return f"-# {picture.width} x {picture.height} · {seed}{steps} · {picture.model}"
-
-
-def _filename(picture: Picture) -> str:
-    return f"picture-{picture.seed}.png" if picture.seed is not None else "picture.png"
+    @imagine.autocomplete("model")
+    async def _models(
+        self, interaction: discord.Interaction[Any], current: str
+    ) -> list[app_commands.Choice[str]]:
+        """The models that are ready now and fit what was typed."""
+        return model_choices(self._assistant.picture_models(), current)
 
 
 async def setup(bot: Colloquy) -> None:
     """Called by discord.py."""
-    await bot.add_cog(Imagine(bot.assistant))
+    bot.add_dynamic_items(PictureButton)
+    await bot.add_cog(Imagine(bot.assistant, bot.drawings))

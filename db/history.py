@@ -77,10 +77,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was deleted: so many turns, in so many channels."""
+    """What was deleted: so many turns, in so many channels, and what so many `/imagine` were made with."""
 
     turns: int
     channels: int
+    pictures: int = 0
 
 
 async def read_turns(
@@ -141,15 +142,15 @@ async def add_turn(connection: AsyncConnection, turn: NewTurn) -> None:
     }
     question = {
         "role": "user",
-        "content": _storable(turn.question),
-        "speaker": _storable(turn.speaker),
-        "attached": _storable(turn.attached),
+        "content": storable(turn.question),
+        "speaker": storable(turn.speaker),
+        "attached": storable(turn.attached),
         "pictures": len(turn.pictures),
         "finish_reason": "",
     }
     answer = {
         "role": "assistant",
-        "content": _storable(turn.answer),
+        "content": storable(turn.answer),
         "speaker": "",
         "attached": "",
         "pictures": 0,
@@ -171,13 +172,13 @@ async def add_turn(connection: AsyncConnection, turn: NewTurn) -> None:
 
 async def replace_answer(connection: AsyncConnection, turn_id: int, answer: str, finish_reason: str) -> bool:
     """Put another answer in the place of a turn's; False when the turn is no longer kept."""
-    return await _change_answer(connection, turn_id, None, _storable(answer), finish_reason)
+    return await _change_answer(connection, turn_id, None, storable(answer), finish_reason)
 
 
 async def append_to_answer(connection: AsyncConnection, turn: Turn, more: str, finish_reason: str) -> bool:
     """Add to a turn's answer; False when it is no longer kept, or is another answer by now."""
     return await _change_answer(
-        connection, turn.turn_id, turn.answer, turn.answer + _storable(more), finish_reason
+        connection, turn.turn_id, turn.answer, turn.answer + storable(more), finish_reason
     )
 
 
@@ -258,6 +259,6 @@ def _whole_turns(rows: Iterable[Row[Any]]) -> list[Turn]:
     return turns
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text without what a database refuses: NUL (PostgreSQL) and half surrogates (UTF-8)."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import Table, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
-from db.rollup import Totals, add_to_roles, add_to_rollup, insert_into
+from db.rollup import Totals, add_to_roles, add_to_rollup, insert_for
 from db.tables import Attempt, Request
 
 requests: Table = Request.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -71,6 +74,7 @@ class Ending:
     pixels: int = 0
     cost_micros: int | None = None  # None: its model has no price; what is unbilled costs nothing
     delivered: str = ""  # "": not known yet
+    steps: int = 0
     first_text_ms: int | None = None
     total_ms: int | None = None
 
@@ -100,6 +104,43 @@ class Reconciled:
     requests: int
 
 
+# What an ending writes, besides when it was written.
+ENDING = tuple(each.name for each in fields(Ending))
+
+# Statements of every answer are built once: that takes longer than to carry them out.
+_BEGIN = insert(attempts)
+_END = (
+    update(attempts)
+    .where(
+        attempts.c.interaction_id == bindparam("of_interaction"),
+        attempts.c.attempt == bindparam("number"),
+        attempts.c.state == "sent",
+    )
+    .values({name: bindparam(f"new_{name}") for name in ("ended_at", *ENDING)})
+    .returning(*(attempts.c[name] for name in (*PLACE, "fallback")))
+)
+_CLOSE = (
+    update(requests)
+    .where(requests.c.interaction_id == bindparam("of_interaction"), requests.c.open)
+    .values(
+        open=False,
+        reserved_tokens=0,
+        reserved_pictures=0,
+        reserved_micros=0,
+        outcome=bindparam("new_outcome"),
+    )
+)
+
+
+@cache
+def _admission(dialect: str) -> ReturningInsert[Any]:
+    return (
+        insert_for(dialect, requests)
+        .on_conflict_do_nothing(index_elements=["interaction_id"])
+        .returning(requests.c.id)
+    )
+
+
 async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
     """Open the request with its reservation and return its id; None when this interaction was seen before.
 
@@ -108,23 +149,21 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
     if connection.dialect.name == "postgresql":  # an SQLite transaction is alone anyway
         await connection.execute(select(func.pg_advisory_xact_lock(ADMISSIONS)))
     result = await connection.execute(
-        insert_into(connection, requests)
-        .values(
-            interaction_id=request.interaction_id,
-            guild_id=request.guild_id,
-            channel_id=request.channel_id,
-            user_id=request.user_id,
-            command=request.command,
-            created_at=int(time.time()),
-            open=True,
-            reserved_tokens=request.tokens,
-            reserved_pictures=request.pictures,
-            reserved_micros=request.micros,
-            role_ids=",".join(map(str, request.role_ids)),
-            outcome="",
-        )
-        .on_conflict_do_nothing(index_elements=["interaction_id"])
-        .returning(requests.c.id)
+        _admission(connection.dialect.name),
+        {
+            "interaction_id": request.interaction_id,
+            "guild_id": request.guild_id,
+            "channel_id": request.channel_id,
+            "user_id": request.user_id,
+            "command": request.command,
+            "created_at": int(time.time()),
+            "open": True,
+            "reserved_tokens": request.tokens,
+            "reserved_pictures": request.pictures,
+            "reserved_micros": request.micros,
+            "role_ids": ",".join(map(str, request.role_ids)),
+            "outcome": "",
+        },
     )
     request_id: int | None = result.scalar_one_or_none()
     return request_id
@@ -133,33 +172,34 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
 async def begin_attempt(connection: AsyncConnection, attempt: NewAttempt) -> None:
     """Book an attempt as sent. To be committed before its request leaves."""
     await connection.execute(
-        insert(attempts).values(
-            interaction_id=attempt.request.interaction_id,
-            attempt=attempt.attempt,
-            guild_id=attempt.request.guild_id,
-            channel_id=attempt.request.channel_id,
-            user_id=attempt.request.user_id,
-            command=attempt.request.command,
-            provider=attempt.provider,
-            model=attempt.model,
-            key_variable=attempt.key_variable,
-            sent_at=int(time.time()),
-            ended_at=None,
-            state="sent",
-            usage_source="",
-            error_class="",
-            prompt_tokens=attempt.prompt_tokens,
-            completion_tokens=attempt.completion_tokens,
-            cached_tokens=0,
-            reasoning_tokens=0,
-            pictures=attempt.pictures,
-            pixels=attempt.pixels,
-            cost_micros=attempt.cost_micros,
-            price_date=attempt.price_date,
-            fallback=attempt.fallback,
-            delivered="",
-            queue_ms=attempt.queue_ms,
-        )
+        _BEGIN,
+        {
+            "interaction_id": attempt.request.interaction_id,
+            "attempt": attempt.attempt,
+            "guild_id": attempt.request.guild_id,
+            "channel_id": attempt.request.channel_id,
+            "user_id": attempt.request.user_id,
+            "command": attempt.request.command,
+            "provider": attempt.provider,
+            "model": attempt.model,
+            "key_variable": attempt.key_variable,
+            "sent_at": int(time.time()),
+            "ended_at": None,
+            "state": "sent",
+            "usage_source": "",
+            "error_class": "",
+            "prompt_tokens": attempt.prompt_tokens,
+            "completion_tokens": attempt.completion_tokens,
+            "cached_tokens": 0,
+            "reasoning_tokens": 0,
+            "pictures": attempt.pictures,
+            "pixels": attempt.pixels,
+            "cost_micros": attempt.cost_micros,
+            "price_date": attempt.price_date,
+            "fallback": attempt.fallback,
+            "delivered": "",
+            "queue_ms": attempt.queue_ms,
+        },
     )
 
 
@@ -175,32 +215,10 @@ async def end_attempt(
     `role_ids` are the roles whose budgets it counts towards.
     """
     billed = ending.state != "unbilled"
+    new = {f"new_{name}": getattr(ending, name) for name in ENDING}
+    new |= {"new_ended_at": int(time.time()), "new_cost_micros": ending.cost_micros if billed else 0}
     row = (
-        await connection.execute(
-            update(attempts)
-            .where(
-                attempts.c.interaction_id == interaction_id,
-                attempts.c.attempt == attempt,
-                attempts.c.state == "sent",
-            )
-            .values(
-                ended_at=int(time.time()),
-                state=ending.state,
-                usage_source=ending.usage_source,
-                error_class=ending.error_class,
-                prompt_tokens=ending.prompt_tokens,
-                completion_tokens=ending.completion_tokens,
-                cached_tokens=ending.cached_tokens,
-                reasoning_tokens=ending.reasoning_tokens,
-                pictures=ending.pictures,
-                pixels=ending.pixels,
-                cost_micros=ending.cost_micros if billed else 0,
-                delivered=ending.delivered,
-                first_text_ms=ending.first_text_ms,
-                total_ms=ending.total_ms,
-            )
-            .returning(*(attempts.c[name] for name in (*PLACE, "fallback")))
-        )
+        await connection.execute(_END, {"of_interaction": interaction_id, "number": attempt, **new})
     ).one_or_none()
     if row is None:
         return False
@@ -214,10 +232,12 @@ async def end_attempt(
 async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, str]) -> None:
     """Note of interactions whether their answers reached their members: full, partial or none."""
     last = select(func.max(attempts.c.id)).where(attempts.c.interaction_id == bindparam("interaction"))
+    # Of pictures each has an attempt; those that gave nothing have been marked so already.
     await connection.execute(
         update(attempts)
         .where(
-            attempts.c.id == last.scalar_subquery(),
+            attempts.c.interaction_id == bindparam("interaction"),
+            (attempts.c.id == last.scalar_subquery()) | (attempts.c.delivered == ""),
             attempts.c.state != "unbilled",
             attempts.c.state != "sent",
         )
@@ -226,13 +246,22 @@ async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, st
     )
 
 
-async def close_request(connection: AsyncConnection, interaction_id: int, outcome: str) -> None:
-    """Close a request and give its reservation back; what it used stands in its attempts."""
+async def reserve_less(connection: AsyncConnection, interaction_id: int, pictures: int, micros: int) -> None:
+    """Give a part of an open request's reservation back: what it was for stands in the attempts now."""
+    r = requests.c
     await connection.execute(
         update(requests)
-        .where(requests.c.interaction_id == interaction_id, requests.c.open)
-        .values(open=False, reserved_tokens=0, reserved_pictures=0, reserved_micros=0, outcome=outcome)
+        .where(r.interaction_id == interaction_id, r.open)
+        .values(
+            reserved_pictures=case((r.reserved_pictures > pictures, r.reserved_pictures - pictures), else_=0),
+            reserved_micros=case((r.reserved_micros > micros, r.reserved_micros - micros), else_=0),
+        )
     )
+
+
+async def close_request(connection: AsyncConnection, interaction_id: int, outcome: str) -> None:
+    """Close a request and give its reservation back; what it used stands in its attempts."""
+    await connection.execute(_CLOSE, {"of_interaction": interaction_id, "new_outcome": outcome})
 
 
 async def reconcile(connection: AsyncConnection) -> Reconciled:

@@ -116,7 +116,7 @@ async def _add(
 
 @lru_cache(maxsize=8)  # built once: that takes longer than to carry it out
 def _upsert(dialect: str, table: Table, sums: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
-    statement = _insert_into(dialect, table)
+    statement = insert_for(dialect, table)
     return statement.on_conflict_do_update(
         index_elements=list(table.primary_key),
         set_={name: table.c[name] + statement.excluded[name] for name in sums},
@@ -125,10 +125,11 @@ def _upsert(dialect: str, table: Table, sums: tuple[str, ...]) -> sqlite.Insert 
 
 def insert_into(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT with ON CONFLICT, which both databases have under the same names."""
-    return _insert_into(connection.dialect.name, table)
+    return insert_for(connection.dialect.name, table)
 
 
-def _insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_for(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """The same for a dialect, where the statement is built once."""
     if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql  # 2 MiB, only where they are of use
 

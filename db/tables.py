@@ -103,6 +103,7 @@ class Attempt(Base):
     price_date: Mapped[str] = mapped_column(server_default="")  # when the price was checked, as 2026-11-30
     fallback: Mapped[bool] = mapped_column(server_default=false())  # not the chain's first choice
     delivered: Mapped[str] = mapped_column(server_default="")  # full, partial, none; "": not known
+    steps: Mapped[int] = mapped_column(server_default="0")  # of its picture; 0: it has none, or none is known
     queue_ms: Mapped[int | None]  # from the question to this request
     first_text_ms: Mapped[int | None]  # from this request to its first text
     total_ms: Mapped[int | None]  # from this request to its end
@@ -147,6 +148,34 @@ class HistoryPicture(Base):
     place: Mapped[int] = mapped_column(primary_key=True)  # 0, 1, ...
     media_type: Mapped[str]
     data: Mapped[bytes]
+
+
+class PictureSet(Base):
+    """What an `/imagine` asked for and what was made: the buttons below the pictures name this row.
+
+    The pictures themselves are on Discord alone.
+    """
+
+    __tablename__ = "pictures"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[int] = mapped_column(ForeignKey("requests.id"), primary_key=True, autoincrement=False)
+    guild_id: Mapped[int]
+    channel_id: Mapped[int]
+    user_id: Mapped[int]  # who asked
+    prompt: Mapped[str]
+    negative: Mapped[str]
+    model: Mapped[str]  # as it was asked for; "": the chain's own choice
+    width: Mapped[int]
+    height: Mapped[int]
+    seed: Mapped[int]  # of the first; each of the others has the next
+    steps: Mapped[int | None]  # NULL: the model's default
+    guidance: Mapped[float | None]
+    count: Mapped[int]
+    spoiler: Mapped[bool]
+    private: Mapped[bool]
+    made: Mapped[str]  # what each that came was made with, as a JSON list
+    created_at: Mapped[int]
 
 
 class Sums:

@@ -24,8 +24,9 @@ import asyncio
 import logging
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -69,6 +70,9 @@ class Health:
     strikes: int = 0  # refusals in a row for which the vendor named no time
 
 
+WELL = Health()
+
+
 class HealthStore(Protocol):
     """Where healths live through a restart."""
 
@@ -101,18 +105,27 @@ class Ring:
     keys: Sequence[Key]
     max_concurrency: int | None = None
     requests_per_minute: int | None = None
+    _holders: dict[str, tuple[Holder, Holder, Holder]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        model = Holder(self.provider, "", self.model)
+        holders = {
+            key.fingerprint: (
+                Holder(self.provider, key.account or key.fingerprint, self.model),
+                Holder(self.provider, key.fingerprint, ""),
+                model,
+            )
+            for key in self.keys
+        }
+        object.__setattr__(self, "_holders", holders)  # once: they are asked for at every turn
 
     def account(self, key: Key) -> Holder:
         """Who holds what the vendor counts."""
-        return Holder(self.provider, key.account or key.fingerprint, self.model)
+        return self._holders[key.fingerprint][0]
 
     def holders(self, key: Key) -> tuple[Holder, Holder, Holder]:
         """Everyone whose health decides whether `key` may be asked."""
-        return (
-            self.account(key),
-            Holder(self.provider, key.fingerprint, ""),
-            Holder(self.provider, "", self.model),
-        )
+        return self._holders[key.fingerprint]
 
 
 class KeyPool:
@@ -125,7 +138,7 @@ class KeyPool:
         self._store = store or NoStore()
         self._clock = clock
         self._healths: dict[Holder, Health] = {}
-        self._meters: dict[Holder, Meter] = {}
+        self._meters: defaultdict[Holder, Meter] = defaultdict(Meter)
         self._probed: set[Holder] = set()
         self._unsaved: dict[Holder, Health] = {}
         self._changed = asyncio.Event()
@@ -147,22 +160,23 @@ class KeyPool:
 
     def health(self, holder: Holder) -> Health:
         """What is known of a holder."""
-        return self._healths.get(holder, Health())
+        return self._healths.get(holder, WELL)
 
     def worst(self, ring: Ring, key: Key) -> Health:
         """The health that keeps `key` from being asked for the longest time, or a ready one."""
         now = self._clock()
         healths = [self.health(holder) for holder in ring.holders(key)]
         waiting = [health for health in healths if health.until > now]
-        return max(waiting, key=lambda health: health.until, default=Health())
+        return max(waiting, key=lambda health: health.until, default=WELL)
 
     def acquire(self, ring: Ring, only: Key | None = None) -> Lease | None:
         """The right to send one request, with the key used least recently or `only` this; None: not now."""
         now = self._clock()
-        free = [key for key in ring.keys if only in (None, key) and self._free_at(ring, key, now) <= now]
-        if not free:
+        keys = ring.keys if only is None else [only]
+        in_order = sorted(keys, key=lambda key: self._meter(ring, key).last_used)
+        key = next((key for key in in_order if self._free_at(ring, key, now) <= now), None)
+        if key is None:
             return None
-        key = min(free, key=lambda key: self._meter(ring, key).last_used)
         meter = self._meter(ring, key)
         meter.running += 1
         meter.last_used = now
@@ -201,7 +215,7 @@ class KeyPool:
         return max(times)
 
     def _meter(self, ring: Ring, key: Key) -> Meter:
-        return self._meters.setdefault(ring.account(key), Meter())
+        return self._meters[ring.account(key)]
 
     def _set(self, holder: Holder, health: Health) -> None:
         self._healths[holder] = health
@@ -215,7 +229,7 @@ class KeyPool:
     def _recover(self, probed: Mapping[Holder, Health]) -> None:
         for holder, health in probed.items():
             if self.health(holder) == health:  # and nobody has learned otherwise meanwhile
-                self._set(holder, Health())
+                self._set(holder, WELL)
         self._probed.difference_update(probed)
         self._changed.set()
 
@@ -238,7 +252,7 @@ class KeyPool:
             full = meter.refused(sent_at, error.retry_after, now)
             rest = error.retry_after or (meter.free_at(None, now) - now if full else 0.0)
             # Requests that were on their way together are one strike.
-            strikes = 0 if rest else probed.get(account, Health()).strikes + 1
+            strikes = 0 if rest else probed.get(account, WELL).strikes + 1
             rest = rest or min(LONGEST_REST, FIRST_REST * 2 ** (strikes - 1))
             self._lengthen(account, Health(Status.RESTING, now + rest, error.kind, strikes))
         elif error.kind == "retired":

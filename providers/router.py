@@ -182,7 +182,8 @@ class ChatRouter(Router[ChatProvider]):
                                     yield event
                                 elif isinstance(event, Completion):
                                     deadline.end()
-                                    walk.confirm(route, lease)
+                                    if not parts:
+                                        walk.confirm(route, lease)
                                     ended = True
                                     if event.usage.estimated:  # nobody has counted
                                         name, text = route.full_name, event.text

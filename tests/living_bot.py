@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from bot import Colloquy, open_bot
 from db.engine import Database
+from providers.router import ImageRouter
 from settings import Settings
 from tests.fake_discord import FakeDiscord, FakeInteraction, point_discord_py_at
 
@@ -21,7 +22,11 @@ from tests.fake_discord import FakeDiscord, FakeInteraction, point_discord_py_at
 async def living_bot(
     fake: FakeDiscord, database_url: str, vendor_url: str, **settings: Any
 ) -> AsyncIterator[Colloquy]:
-    """Start the bot as `make run` does and wait until it is connected; at the end stop it as SIGTERM does."""
+    """Start the bot as `make run` does and wait until it is connected; at the end stop it as SIGTERM does.
+
+    An `image_router` among the settings takes the place of the one they describe.
+    """
+    image_router: ImageRouter | None = settings.pop("image_router", None)
     chosen = Settings(
         **{
             "discord_token": fake.token,
@@ -35,7 +40,9 @@ async def living_bot(
         }
     )
     with point_discord_py_at(fake.url):
-        async with open_bot(chosen, lambda name: [(name, SecretStr(f"value-of-{name}"))]) as bot:
+        async with open_bot(
+            chosen, lambda name: [(name, SecretStr(f"value-of-{name}"))], image_router=image_router
+        ) as bot:
             running = asyncio.create_task(bot.start(fake.token))
             try:
                 await fake.ready()

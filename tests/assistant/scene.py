@@ -12,6 +12,7 @@ from sqlalchemy import Row, select, text
 
 from assistant import Assistant, Conversation, Limits, StopSignal
 from assistant.ask import Event
+from assistant.imagine import Event as PictureEvent
 from assistant.values import Again, More, Origin, Picture, PictureOrder, Question, UsageReport
 from db.engine import Database
 from db.history import ConversationKey, Turn, read_turns
@@ -75,12 +76,13 @@ class Scene:
     limits: Limits = field(default_factory=Limits)
     conversation: Conversation = DEFAULT
     route: Mapping[str, Any] = field(default_factory=dict)
+    image_keys: Sequence[Key] = (key(),)
 
     def __post_init__(self) -> None:
         self.assistant = Assistant(
             self.database,
             ChatRouter([chat_route(chat, key(f"{chat.name}-key"), **self.route) for chat in self.chats]),
-            ImageRouter([image_route(painter, key()) for painter in self.painters]),
+            ImageRouter([image_route(painter, *self.image_keys) for painter in self.painters]),
             self.conversation,
             self.limits,
         )
@@ -106,8 +108,16 @@ class Scene:
         async with aclosing(self.assistant.ask(question, stop)) as events:
             return [event async for event in events]
 
-    async def imagine(self, number: int = 1, seed: int | None = None, **place: Any) -> Any:
-        return await self.assistant.imagine(PictureOrder(origin(number, **place), "a picture", seed=seed))
+    async def imagine(self, number: int = 1, seed: int | None = None, count: int = 1, **place: Any) -> Any:
+        """Order as interaction `number`, and give the end: Pictures, a Refusal, or None."""
+        order = PictureOrder(origin(number, **place), "a picture", seed=seed, count=count)
+        events = await self.draw(order)
+        return events[-1] if events else None
+
+    async def draw(self, order: PictureOrder, stop: StopSignal | None = None) -> list[PictureEvent]:
+        """Order this, and give everything that comes of it."""
+        async with aclosing(self.assistant.imagine(order, stop)) as events:
+            return [event async for event in events]
 
     async def server_usage(self, guild_id: int = 10) -> UsageReport:
         return await self.assistant.server_usage(guild_id, "today")

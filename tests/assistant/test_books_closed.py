@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from assistant.booking import BOOKS_CLOSED
-from assistant.values import Answer, Delta, Picture, Refusal
+from assistant.values import Answer, Delta, Pictures, Refusal
 from db.engine import Connection, Database
 from db.history import forget_channel
 from db.rollup import Totals
@@ -43,7 +43,7 @@ async def test_locked_database_refuses_questions_and_recovers(
         assert len(chat.calls) == len(painter.calls) == 0
 
     assert isinstance((await scene.ask(1, private=private))[-1], Answer)
-    assert isinstance(await scene.imagine(2), Picture)
+    assert isinstance(await scene.imagine(2), Pictures)
 
 
 @pytest.mark.parametrize("table", ["requests", "attempts"])

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from assistant.imagine import LARGEST_SEED
-from assistant.values import Picture, PictureOrder, Refusal
+from assistant.values import PictureOrder, Pictures, Refusal
 from db.engine import Database
 from db.rollup import Totals
 from providers.base import (
@@ -28,10 +28,11 @@ async def test_picture_is_ordered_as_it_was_asked_for(database: Database) -> Non
     scene = Scene(database, painters=[painter])
     order = PictureOrder(origin(1), "a lighthouse", 1344, 768, seed=7, steps=4)
 
-    picture = await scene.assistant.imagine(order)
+    *_, end = await scene.draw(order)
 
     assert painter.calls[0][0] == ImageRequest("a lighthouse", 1344, 768, 7, 4)
-    assert isinstance(picture, Picture)
+    assert isinstance(end, Pictures)
+    [picture] = end.pictures
     assert (picture.seed, picture.model) == (7, "scripted-image-model")
     assert picture.png.startswith(b"\x89PNG")
 
@@ -58,7 +59,7 @@ async def test_empty_seed_is_drawn(database: Database) -> None:
     seeds = [request.seed for request, _ in painter.calls]
     assert all(seed is not None and 0 <= seed <= LARGEST_SEED for seed in seeds)
     assert len(set(seeds)) > 15
-    assert [picture.seed for picture in pictures] == seeds
+    assert [end.pictures[0].seed for end in pictures] == seeds
 
 
 async def test_seed_of_nothing_is_a_seed(database: Database) -> None:
@@ -119,7 +120,7 @@ async def test_picture_that_may_have_been_made_counts(database: Database) -> Non
         painters=[ScriptedImages(Unavailable("too late", maybe_billed=True)), ScriptedImages(name="second")],
     )
 
-    assert isinstance(await scene.imagine(), Picture)
+    assert isinstance(await scene.imagine(), Pictures)
 
     assert [(row.state, row.pictures) for row in await scene.attempts()] == [("estimated", 1), ("settled", 1)]
 
@@ -130,7 +131,7 @@ async def test_interaction_that_comes_twice_is_drawn_once(database: Database) ->
     scene = Scene(database, painters=[painter])
     results = await asyncio.gather(*(scene.imagine(1) for _ in range(5)))
 
-    assert [isinstance(result, Picture) for result in results].count(True) == 1
+    assert [isinstance(result, Pictures) for result in results].count(True) == 1
     assert results.count(None) == 4
     assert len(painter.calls) == 1
 

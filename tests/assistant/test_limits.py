@@ -6,10 +6,8 @@ from datetime import UTC
 from itertools import islice
 from typing import Any
 
-import pytest
-
 from assistant.periods import budget_bounds
-from assistant.values import Answer, Limits, Picture, Refusal
+from assistant.values import Answer, Limits, Pictures, Refusal
 from db.engine import Database
 from providers.base import ContentRefused, Unavailable
 from tests.assistant.scene import NO_HISTORY, GatedChat, GatedImages, Scene
@@ -111,21 +109,34 @@ async def test_yesterday_does_not_count(database: Database) -> None:
     assert isinstance((await scene.ask(3, "Hi"))[-1], Answer)
 
 
-@pytest.mark.parametrize("limits", [Limits(pictures_per_day=3), Limits(member_pictures_per_day=3)])
-async def test_pictures_at_once_cannot_pass_their_limit(database: Database, limits: Limits) -> None:
+async def test_pictures_at_once_cannot_pass_their_limit(database: Database) -> None:
     """Of twenty pictures at the same time, as many are made as the limit allows."""
     painter = GatedImages()
-    scene = Scene(database, painters=[painter], limits=limits)
-    ordered = [asyncio.create_task(scene.imagine(number)) for number in range(20)]
+    scene = Scene(database, painters=[painter], limits=Limits(pictures_per_day=3))
+    ordered = [
+        asyncio.create_task(scene.imagine(number, user_id=number, channel_id=number)) for number in range(20)
+    ]
     done: set[asyncio.Task[object]] = set()
     while len(done) < 17:
         done, _ = await asyncio.wait(ordered, return_when=asyncio.FIRST_COMPLETED, timeout=0.01)
     painter.gate.set()
     results = await asyncio.gather(*ordered)
 
-    assert sum(isinstance(result, Picture) for result in results) == 3
+    assert sum(isinstance(result, Pictures) for result in results) == 3
     assert len(painter.calls) == 3
     assert "3 pictures, and none is left" in str(next(result for result in results if result in results[3:]))
+
+
+async def test_an_order_has_to_fit_into_the_limit_as_a_whole(database: Database) -> None:
+    """Four pictures are refused where three are left, and three of them are made; each counts."""
+    scene = Scene(database, painters=[ScriptedImages()], limits=Limits(member_pictures_per_day=4))
+    await scene.imagine(1)
+
+    refusal = await scene.imagine(2, count=4)
+    assert isinstance(refusal, Refusal)
+    assert "what is left (3 pictures) is too little for this" in refusal.sentence
+    assert isinstance(await scene.imagine(3, count=3), Pictures)
+    assert isinstance(await scene.imagine(4), Refusal)
 
 
 async def test_limits_of_one_kind_leave_the_other_alone(database: Database) -> None:
@@ -134,7 +145,7 @@ async def test_limits_of_one_kind_leave_the_other_alone(database: Database) -> N
         database, [ScriptedChat()], [ScriptedImages()], limits=Limits(tokens_per_day=0, pictures_per_day=1)
     )
     assert isinstance((await scene.ask(1))[-1], Refusal)
-    assert isinstance(await scene.imagine(2), Picture)
+    assert isinstance(await scene.imagine(2), Pictures)
     assert isinstance(await scene.imagine(3), Refusal)
 
     scene = Scene(database, [ScriptedChat()], [ScriptedImages()], limits=Limits(pictures_per_day=0))

@@ -135,10 +135,12 @@ async def test_failures_that_may_cost_are_estimated(database: Database) -> None:
 async def test_of_many_at_once_none_passes_the_budget(database: Database) -> None:
     """34732, 40095: of five at once under a budget of $0.45, at $0.15 each, three are asked."""
     chat = GatedChat(*(answer("Yes.") for _ in range(5)))
-    # 7 tokens for the system prompt and 5 for the question, at $2 a million, are 24 millionths.
-    scene = priced(database, chat, max_tokens=(150_000 - 24) // 10)
+    # 7 tokens for the system prompt and 4 for the question, at $2 a million, are 22 millionths.
+    scene = priced(database, chat, max_tokens=(150_000 - 22) // 10)
     await scene.assistant.budgets.set(StoredBudget(10, "server", 0, "dollars", "day", 450_000, 99))
-    asking = [asyncio.create_task(scene.ask(number, "Hi", private=True)) for number in range(5)]
+    asking = [
+        asyncio.create_task(scene.ask(number, "Hi", user_id=number, channel_id=number)) for number in range(5)
+    ]
     done: set[asyncio.Task[list[Any]]] = set()
     while len(done) < 2:
         done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED, timeout=0.01)

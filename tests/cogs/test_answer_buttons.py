@@ -15,8 +15,9 @@ from assistant.values import (
     Question,
     Waiting,
 )
-from cogs.answering import NOT_RUNNING, NOT_YOURS, NOTES, RESERVE_SECONDS, TIME_OVER, Answers
+from cogs.answering import NOTES, TIME_OVER, Answers
 from cogs.origin import origin_of
+from cogs.stopping import NOT_RUNNING, NOT_YOURS, RESERVE_SECONDS
 from cogs.surfaces import ResponseSurface
 from tests.cogs.scripted import (
     ANOTHER,

@@ -16,7 +16,6 @@ from db.history import (
     Forgotten,
     StoredPicture,
     Turn,
-    _storable,
     add_turn,
     append_to_answer,
     forget_channel,
@@ -28,6 +27,7 @@ from db.history import (
     read_turn,
     read_turns,
     replace_answer,
+    storable,
 )
 from db.ledger import attempts
 from tests.db.entries import book, discrepancies, request, turn
@@ -153,8 +153,8 @@ def test_what_is_stored_differs_by_nul_and_surrogates_only(written: str) -> None
     """Text that goes into the history loses NUL and lone surrogates, and nothing else."""
     kept = "".join(letter for letter in written if letter != "\0" and not "\ud800" <= letter <= "\udfff")
 
-    assert _storable(written) == kept
-    _storable(written).encode()
+    assert storable(written) == kept
+    storable(written).encode()
 
 
 async def test_history_survives_reopening(database_url: str) -> None:

@@ -1,0 +1,342 @@
+"""`/imagine` and its buttons: the real bot on real sockets, with a restart before each press."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from assistant.imagine import FORGOTTEN, LARGEST_SEED, NOT_YOURS
+from cogs.drawing import NOT_DELIVERED
+from cogs.picture_form import NO_SEED, NO_STEPS
+from cogs.picture_info import NO_PICTURE, NOTHING_TOLD
+from db.engine import open_database
+from db.verify import find_discrepancies
+from providers.base import ContentRefused, ImageRequest, Key, Picture
+from providers.pictures import encode_png
+from providers.router import ImageRouter
+from tests.cogs.scripted import ANOTHER, MANAGER, buttons, content
+from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord, FakeInteraction, FakeMessage
+from tests.fake_discord_messages import say
+from tests.fakes import ScriptedImages, image_route
+from tests.living_bot import living_bot, rows, until_done
+
+NO_VENDOR = "http://127.0.0.1:9"  # nobody listens there, and nobody is asked
+SKETCH: dict[str, Any] = {"image_chain": ("sketch",)}
+MODAL_SUBMIT = 5
+
+
+async def imagine(fake: FakeDiscord, database_url: str, **options: Any) -> FakeInteraction:
+    """Have pictures drawn by a bot that is gone afterwards."""
+    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
+        interaction = await fake.slash("imagine", {"prompt": "a red fox", **options})
+        await until_done(bot, interaction)
+    return interaction
+
+
+async def press(
+    fake: FakeDiscord, database_url: str, message: FakeMessage | None, label: str, **who: Any
+) -> Any:
+    """Press a button with another bot on the same database."""
+    assert message is not None
+    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
+        pressed = await fake.component(message, buttons(message)[label], **who)
+        await until_done(bot, pressed)
+    return pressed
+
+
+def texts(interaction: FakeInteraction) -> list[dict[Any, Any]]:
+    """The text chunks of each picture of an answer."""
+    assert interaction.original is not None
+    return [Image.open(io.BytesIO(one.data)).info for one in interaction.original.attachments]
+
+
+def seeds(interaction: FakeInteraction) -> list[int]:
+    return [int(info["parameters"].split("Seed: ")[1].split(",")[0]) for info in texts(interaction)]
+
+
+def uploads(fake: FakeDiscord) -> list[dict[str, Any]]:
+    """What was said of each file of the last request that had some."""
+    sent = [request for request in fake.requests if request.files][-1]
+    listed: list[dict[str, Any]] = sent.json["attachments"]
+    return listed
+
+
+async def test_pictures_come_with_their_parameters_and_buttons(fake: FakeDiscord, database_url: str) -> None:
+    """Two PNGs in one message, each with its parameters in the text chunk alone, read out as the prompt."""
+    drawn = await imagine(fake, database_url, count=2, seed=7, negative="snow", steps=4)
+
+    assert drawn.original is not None
+    assert [one.filename for one in drawn.original.attachments] == ["picture-7.png", "picture-8.png"]
+    for info, seed in zip(texts(drawn), (7, 8), strict=True):
+        assert info == {
+            "parameters": "a red fox\nNegative prompt: snow\n"
+            f"Steps: 4, Seed: {seed}, Size: 1024x1024, Model: sketch"
+        }
+    assert content(drawn).startswith("**a red fox**\n-# 1024 x 1024 · seeds 7, 8 · 4 steps · sketch · ")
+    assert list(buttons(drawn.original)) == ["Re-roll", "Vary", "Edit", "Info", "Delete"]
+    assert [one["description"] for one in uploads(fake)] == ["a red fox"] * 2
+    assert not drawn.ephemeral
+
+
+async def test_spoiler_and_private(fake: FakeDiscord, database_url: str) -> None:
+    """A spoiler is hidden by its file's name; a private picture and its re-roll are for one member alone."""
+    drawn = await imagine(fake, database_url, spoiler=True, private=True)
+    assert drawn.original is not None
+    assert drawn.original.attachments[0].filename.startswith("SPOILER_picture-")
+    assert drawn.ephemeral
+
+    again = await press(fake, database_url, drawn.original, "Re-roll")
+    assert again.ephemeral
+    assert again.original.attachments[0].filename.startswith("SPOILER_")
+
+
+async def test_what_the_model_cannot_do_is_said(fake: FakeDiscord, database_url: str) -> None:
+    """Steps beyond the model's most and a guidance that it does not take are adjusted, and told."""
+    drawn = await imagine(fake, database_url, steps=50, guidance=7.5)
+    assert "-# This model takes 1 to 4 steps: it took 4, not 50." in content(drawn)
+    assert "-# This model takes no guidance." in content(drawn)
+
+
+async def test_reroll_takes_a_new_seed(fake: FakeDiscord, database_url: str) -> None:
+    """Everything else stays; a re-roll by another member is that member's own request."""
+    drawn = await imagine(fake, database_url, seed=7, size="768x1344")
+    again = await press(fake, database_url, drawn.original, "Re-roll", user=ANOTHER)
+
+    assert seeds(again) != [7]
+    assert "Size: 768x1344" in texts(again)[0]["parameters"]
+    async with open_database(database_url) as database:
+        kept = await rows(database, "pictures")
+        assert [row["user_id"] for row in kept] == [drawn.user.id, ANOTHER.id]
+        assert await database.run(find_discrepancies) == []
+
+
+async def test_vary_takes_the_next_seeds(fake: FakeDiscord, database_url: str) -> None:
+    """Near seeds, same prompt: after 7 and 8 come 9 and 10."""
+    drawn = await imagine(fake, database_url, seed=7, count=2)
+    varied = await press(fake, database_url, drawn.original, "Vary")
+    assert seeds(varied) == [9, 10]
+
+
+async def submit(
+    fake: FakeDiscord, database_url: str, message: FakeMessage | None, **values: str
+) -> tuple[dict[str, Any], FakeInteraction]:
+    """Open the form behind Edit and send it with other values; give it as it was shown, and its answer."""
+    assert message is not None
+    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
+        pressed = await fake.component(message, buttons(message)["Edit"])
+        await pressed.until(lambda it: it.modal is not None)
+        assert pressed.modal is not None
+        shown: dict[str, Any] = {}
+        given = []
+        for label in pressed.modal["components"]:
+            field = label["component"]
+            if field["type"] == 3:
+                shown["size"] = [option["value"] for option in field["options"] if option.get("default")]
+                chosen = {"values": [values["size"]] if "size" in values else shown["size"]}
+            else:
+                shown[field["custom_id"]] = field.get("value", "")
+                chosen = {"value": values.get(field["custom_id"], field.get("value", ""))}
+            inner = {"type": field["type"], "id": 2, "custom_id": field["custom_id"], **chosen}
+            given.append({"type": 18, "id": 1, "component": inner})
+        data = {"custom_id": pressed.modal["custom_id"], "components": given}
+        sent = await fake.interact(MODAL_SUBMIT, data, message=message)
+        await until_done(bot, sent)
+    return shown, sent
+
+
+async def test_edit_is_filled_in_and_draws_what_was_changed(fake: FakeDiscord, database_url: str) -> None:
+    """The form has prompt, seed, steps and size; what is not changed stays, as does what it does not show."""
+    drawn = await imagine(fake, database_url, seed=7, negative="snow", size="1344x768")
+    shown, edited = await submit(
+        fake, database_url, drawn.original, prompt="a blue fox", steps="2", size="896x1152"
+    )
+
+    assert shown == {"prompt": "a red fox", "seed": "7", "steps": "", "size": ["1344x768"]}
+    assert texts(edited) == [
+        {"parameters": "a blue fox\nNegative prompt: snow\nSteps: 2, Seed: 7, Size: 896x1152, Model: sketch"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [({"seed": str(LARGEST_SEED + 1)}, NO_SEED), ({"seed": "²"}, NO_SEED), ({"steps": "0"}, NO_STEPS)],
+)
+async def test_edit_says_what_is_no_number(
+    fake: FakeDiscord, database_url: str, values: dict[str, str], sentence: str
+) -> None:
+    """A seed or steps that are none draw nothing; the member alone reads what they have to be."""
+    drawn = await imagine(fake, database_url)
+    _, sent = await submit(fake, database_url, drawn.original, **values)
+    assert content(sent) == sentence
+    assert sent.ephemeral
+
+
+async def test_info_tells_everything_to_who_asked_for_it(fake: FakeDiscord, database_url: str) -> None:
+    """All parameters stand in the report, which only the presser sees."""
+    drawn = await imagine(fake, database_url, seed=7, count=2, negative="snow")
+    info = await press(fake, database_url, drawn.original, "Info", user=ANOTHER)
+
+    assert info.ephemeral
+    [report] = info.original.latest.embeds
+    fields = {one["name"]: one["value"] for one in report["fields"]}
+    assert report["description"] == "a red fox"
+    assert fields["Seed"] == "7, 8"
+    assert (fields["Size"], fields["Steps"], fields["Model"]) == ("1024 x 1024", "4", "sketch")
+    assert fields["Negative prompt"] == "snow"
+    assert fields["Asked by"].startswith(f"<@{drawn.user.id}>")
+
+
+async def test_delete_is_for_the_author_and_for_moderators(fake: FakeDiscord, database_url: str) -> None:
+    """Another member is told so; the author's press removes message and parameters, as does a moderator's."""
+    drawn = await imagine(fake, database_url)
+    refused = await press(fake, database_url, drawn.original, "Delete", user=ANOTHER)
+    assert refused.followups[0].content == NOT_YOURS
+    assert refused.followups[0].ephemeral
+    assert drawn.original is not None
+    assert not drawn.original.deleted
+
+    await press(fake, database_url, drawn.original, "Delete")
+    other = await imagine(fake, database_url)
+    assert other.original is not None
+    await press(fake, database_url, other.original, "Delete", user=ANOTHER, permissions=MANAGER)
+    assert (drawn.original.deleted, other.original.deleted) == (True, True)
+    async with open_database(database_url) as database:
+        assert await rows(database, "pictures") == []
+
+
+@pytest.mark.parametrize("label", ["Re-roll", "Vary", "Edit", "Info"])
+async def test_buttons_of_what_was_forgotten_say_so(fake: FakeDiscord, database_url: str, label: str) -> None:
+    """After the member's /forget mine nobody can draw from the prompt again."""
+    drawn = await imagine(fake, database_url)
+    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
+        forgotten = await fake.slash("forget", subcommand="mine")
+        await until_done(bot, forgotten)
+    assert "the settings of 1 request for pictures" in content(forgotten)
+
+    pressed = await press(fake, database_url, drawn.original, label)
+    assert content(pressed) == FORGOTTEN
+
+
+async def test_progress_is_shown_and_stop_keeps_what_came(fake: FakeDiscord, database_url: str) -> None:
+    """While it draws, the member reads how far it is and how long; Stop delivers the one that is there."""
+
+    class Slow(ScriptedImages):
+        async def generate(self, request: ImageRequest, key: Key) -> Picture:
+            if request.seed != 7:
+                await asyncio.sleep(60)
+            return await super().generate(request, key)
+
+    painter = Slow()
+    async with drawing_bot(fake, database_url, painter) as bot:
+        bot.calls.pace_seconds = 0.1
+        interaction = await fake.slash("imagine", {"prompt": "a fox", "seed": 7, "count": 3})
+        await interaction.until(lambda it: "Drawing 2 of 3, " in content(it))
+        await interaction.until(lambda it: content(it).endswith((", 3 s", ", 4 s")), 8)
+        assert list(buttons(interaction.original)) == ["Stop"]
+        assert interaction.original is not None
+        await fake.component(interaction.original, buttons(interaction.original)["Stop"])
+        await until_done(bot, interaction)
+
+    assert interaction.original.attachments[0].filename == "picture-7.png"
+    assert "-# 1 of 3 was made. It was stopped." in content(interaction)
+
+
+def drawing_bot(fake: FakeDiscord, database_url: str, painter: ScriptedImages) -> Any:
+    return living_bot(
+        fake, database_url, NO_VENDOR, image_router=ImageRouter([image_route(painter)]), **SKETCH
+    )
+
+
+async def test_three_of_four_are_shown_and_the_reason_said(fake: FakeDiscord, database_url: str) -> None:
+    """What the filter did not let through is told below the others."""
+    painter = ScriptedImages(0.0, ContentRefused("no"))
+    async with drawing_bot(fake, database_url, painter) as bot:
+        interaction = await fake.slash("imagine", {"prompt": "a fox", "count": 4})
+        await until_done(bot, interaction)
+    assert interaction.original is not None
+    assert len(interaction.original.attachments) == 3
+    assert f"-# 3 of 4 were made. {ContentRefused.sentence}" in content(interaction)
+
+
+class NoisePainter(ScriptedImages):
+    """Draws what no PNG makes small."""
+
+    async def generate(self, request: ImageRequest, key: Key) -> Picture:
+        noise = Image.effect_noise((request.width, request.height), 90).convert("RGB")
+        return Picture(encode_png(noise, "parameters here"), *noise.size, self.model, request.seed)
+
+
+async def test_pictures_above_the_servers_limit_come_smaller(fake: FakeDiscord, database_url: str) -> None:
+    """What is too large as PNG comes as WebP with the same parameters, and that is said."""
+    fake.attachment_size_limit = 900_000
+    async with drawing_bot(fake, database_url, NoisePainter()) as bot:
+        interaction = await fake.slash("imagine", {"prompt": "noise", "seed": 3})
+        await until_done(bot, interaction)
+    assert interaction.original is not None
+    [file] = interaction.original.attachments
+    assert file.filename == "picture-3.webp"
+    assert len(file.data) <= 900_000
+    assert "-# As PNG larger than this server takes, so sent as WebP." in content(interaction)
+
+
+async def test_files_that_discord_refuses_are_told(fake: FakeDiscord, database_url: str) -> None:
+    """A server that takes no files at all gets a sentence in the picture's place, and no silence."""
+    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
+        interaction = await fake.slash("imagine", {"prompt": "a fox"})
+        fake.attachment_size_limit = 1000  # less than it had told with the interaction
+        await until_done(bot, interaction)
+    assert content(interaction) == f"**a fox**\n{NOT_DELIVERED}"
+
+
+async def info_on(fake: FakeDiscord, database_url: str, message: FakeMessage) -> FakeInteraction:
+    """Choose Picture info in a message's menu."""
+    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
+        data = {
+            "id": "0",
+            "name": "Picture info",
+            "type": 3,
+            "target_id": str(message.id),
+            "resolved": {"messages": {str(message.id): message.payload()}},
+        }
+        chosen = await fake.interact(2, data)
+        await until_done(bot, chosen)
+    return chosen
+
+
+async def post(fake: FakeDiscord, name: str, data: bytes) -> FakeMessage:
+    """A member's message with a file."""
+    return await say(fake, "look", user=MEMBER, channel_id=CHANNEL_ID, guild_id=GUILD_ID, files={name: data})
+
+
+async def test_picture_info_reads_any_picture(fake: FakeDiscord, database_url: str) -> None:
+    """The menu tells what a posted PNG was made with, one that says nothing, and that there is no picture."""
+    drawn = await imagine(fake, database_url, seed=7)
+    assert drawn.original is not None
+    told = await info_on(fake, database_url, drawn.original)
+    assert told.ephemeral
+    assert told.original is not None
+    [embed] = told.original.latest.embeds
+    assert embed["description"].startswith("```\na red fox\nSteps: 4, Seed: 7,")
+
+    plain = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(plain, "PNG")
+    posted = await post(fake, "plain.png", plain.getvalue())
+    silent = await info_on(fake, database_url, posted)
+    assert silent.original is not None
+    assert silent.original.latest.embeds[0]["description"] == NOTHING_TOLD
+    nothing = await info_on(fake, database_url, await post(fake, "notes.txt", b"hello"))
+    assert content(nothing) == NO_PICTURE
+
+
+async def test_models_are_offered_without_a_network(fake: FakeDiscord, database_url: str) -> None:
+    """Typing into the option gives the models that are ready."""
+    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH):
+        options = [{"name": "model", "type": 3, "value": "sk", "focused": True}]
+        data = {"id": "0", "name": "imagine", "type": 1, "options": options}
+        typed = await fake.interact(4, data)
+        await typed.until(lambda it: it.choices is not None)
+    assert typed.choices == [{"name": "Sketch (sketch) (default)", "value": "sketch/sketch"}]
