@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from assistant.pdf_text import MAX_CHARACTERS, UnusablePdf, read_pdf
 from assistant.pictures import UnusablePicture, is_picture, shrink
 from providers.base import AttachedPicture
-from providers.pictures import in_worker
 
 LARGEST_BYTES = 20 * 1024 * 1024
 LARGEST_PDF_BYTES = 10 * 1024 * 1024
@@ -53,7 +52,7 @@ async def read_file(name: str, data: bytes) -> Attached:
     name = plain_name(name)
     if is_picture(data):
         try:
-            return Attached(name, picture=await in_worker(shrink, data))
+            return Attached(name, picture=await shrink(data))
         except UnusablePicture as reason:
             raise UnreadableFile(f"{name} {reason}. Attach another picture.") from None
     if data[:1024].lstrip().startswith(b"%PDF-"):

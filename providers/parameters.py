@@ -14,9 +14,6 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from PIL.Image import Exif
-from PIL.PngImagePlugin import PngInfo
-
 KEYWORD = "parameters"
 MAX_CHARACTERS = 32_768
 MAX_CHUNKS = 20_000
@@ -50,22 +47,6 @@ def describe(
 
 def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False) if set(value) & set(',:\n"') else value
-
-
-def as_png_text(text: str) -> PngInfo:
-    """The text as a chunk for a PNG that is to be saved."""
-    info = PngInfo()
-    if text:
-        info.add_text(KEYWORD, text)  # as iTXt where Latin-1 does not do
-    return info
-
-
-def as_exif(text: str) -> Exif:
-    """The text as EXIF data for a JPEG or WebP that is to be saved."""
-    exif = Exif()
-    if text:
-        exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNICODE + text.encode("utf-16-be")
-    return exif
 
 
 def read_parameters(data: bytes) -> str | None:

@@ -25,7 +25,7 @@ from providers.base import (
     Rest,
     Usage,
 )
-from providers.pictures import encode_png
+from providers.pixels import encode_png
 from providers.prices import FREE, Price
 from providers.route import Route, Target
 

@@ -119,7 +119,7 @@ def test_unusable_database_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_what_a_start_does_not_need_is_not_imported(database_url: str) -> None:
-    """Alembic is there on the first start and on no other; PostgreSQL's side and the sketches on none."""
+    """Alembic is there on the first start and on no other; PostgreSQL's side and Pillow on none."""
     starts = [
         subprocess.run(
             [sys.executable, "-c", OPENING, database_url],
@@ -134,7 +134,7 @@ def test_what_a_start_does_not_need_is_not_imported(database_url: str) -> None:
 
     for modules, migrating in zip(starts, (True, False), strict=True):
         assert ("alembic" in modules) == migrating
-        assert "providers.sketch" not in modules
+        assert "PIL" not in modules
     # Alembic itself loads it.
     assert "sqlalchemy.dialects.postgresql" not in starts[1]
 

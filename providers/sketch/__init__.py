@@ -6,7 +6,8 @@ from providers.base import ImageRequest, Key, Picture
 from providers.catalog import Entry
 from providers.limits import fit
 from providers.parameters import describe
-from providers.pictures import encode_png, in_worker
+from providers.pictures import in_worker
+from providers.pixels import encode_png
 from providers.sketch.drawing import draw
 
 

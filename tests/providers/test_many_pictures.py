@@ -15,7 +15,7 @@ from PIL import Image
 from providers.base import NO_KEY, ImageRequest, Picture
 from providers.catalog import load_catalog
 from providers.chains import build_image_router
-from providers.pictures import encode_png
+from providers.pixels import encode_png
 from providers.sketch import Sketch
 from tests.fake_vendors import FakeVendor, json_reply
 from tests.fakes import RecordedLedger

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import PngImagePlugin
 
-from providers.parameters import MAX_CHARACTERS, as_exif, as_png_text, describe, read_parameters
+from providers.parameters import MAX_CHARACTERS, describe, read_parameters
+from providers.pixels import as_exif, as_png_text
 from tests.fakes import small_picture
 
 TEXT = "a fox\nNegative prompt: people\nSteps: 4, Seed: 1"

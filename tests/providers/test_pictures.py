@@ -19,14 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from providers import pixels
 from providers.base import ContentRefused, Unavailable
 from providers.parameters import read_parameters
-from providers.pictures import (
-    MAX_SIDE,
-    UnusablePicture,
-    _to_png,
-    to_png,
-)
+from providers.pictures import UnusablePicture, to_png
 from tests.fakes import small_png
 
 ROOT = Path(__file__).parents[2]
@@ -211,8 +207,8 @@ async def test_an_animated_picture_is_refused(kind: str) -> None:
 
 async def test_the_longest_side_is_the_limit() -> None:
     """4096 pixels are taken, 4097 are not, in either direction."""
-    assert (await to_png(flat_png(MAX_SIDE, 2, b"\x0f")))[1:] == (MAX_SIDE, 2)
-    for width, height in ((MAX_SIDE + 1, 2), (2, MAX_SIDE + 1)):
+    assert (await to_png(flat_png(pixels.MAX_SIDE, 2, b"\x0f")))[1:] == (pixels.MAX_SIDE, 2)
+    for width, height in ((pixels.MAX_SIDE + 1, 2), (2, pixels.MAX_SIDE + 1)):
         with pytest.raises(UnusablePicture) as error:
             await to_png(flat_png(width, height))
         assert str(error.value) == (
@@ -223,11 +219,11 @@ async def test_the_longest_side_is_the_limit() -> None:
 MEASURE = """
 import resource, sys
 from providers.base import Unavailable
-from providers.pictures import _to_png
+from providers.pixels import to_png
 data = sys.stdin.buffer.read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    _to_png(data)
+    to_png(data)
 except Unavailable as error:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
 """
@@ -292,6 +288,6 @@ def test_any_damage_to_a_picture_is_survived(original: bytes, seed: int, reach: 
         data[place : place + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
 
     with suppress(Unavailable, ContentRefused):
-        png, width, height = _to_png(bytes(data))
+        png, width, height = pixels.to_png(bytes(data))
         with Image.open(io.BytesIO(png)) as image:
             assert image.size == (width, height)

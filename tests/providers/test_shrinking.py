@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from providers.parameters import read_parameters
-from providers.pictures import PictureTooLarge, encode_png, shrink_to
+from providers.pictures import PictureTooLarge, shrink_to
+from providers.pixels import encode_png
 
 NOISE = encode_png(Image.effect_noise((400, 300), 80).convert("RGBA"), "a fox\nSteps: 4, Seed: 1")
 
