@@ -47,6 +47,8 @@ EXTENSIONS = (
     "cogs.imagine",
     "cogs.picture_info",
     "cogs.usage",
+    "cogs.host",
+    "cogs.budget",
     "cogs.forget",
     "cogs.last",
     "cogs.status",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
 from assistant.ask import Asking, Event
@@ -19,6 +19,7 @@ from assistant.stopping import StopSignal
 from assistant.usage import Reports, report_usage
 from assistant.values import (
     Again,
+    BudgetNotice,
     Forgotten,
     LastAnswer,
     Limits,
@@ -51,6 +52,7 @@ class Assistant:
     ) -> None:
         self._database = database
         self._running = Running()
+        self.budget_listeners: list[Callable[[BudgetNotice], None]] = []
         self.reports = Reports(database)
         self.deliveries = Deliveries(database)
         self._asking = Asking(database, chat_router, conversation, limits, self._running)
@@ -62,11 +64,17 @@ class Assistant:
         self, chat_router: ChatRouter, image_router: ImageRouter, conversation: Conversation, limits: Limits
     ) -> None:
         """Answer with these from now on; what is being answered keeps those it began with."""
+        if self._tell_of_budget not in limits.listeners:
+            limits.listeners.append(self._tell_of_budget)
         self._chat_router = chat_router
         self._image_router = image_router
         self.budgets = Budgets(self._database, limits)
         self._asking = self._asking.adopting(chat_router, conversation, limits)
         self._imagining = self._imagining.adopting(image_router, limits, conversation.answers_per_channel)
+
+    def _tell_of_budget(self, notice: BudgetNotice) -> None:
+        for listener in self.budget_listeners:
+            listener(notice)
 
     def ask(self, question: Question | Again | More, stop: StopSignal | None = None) -> AsyncGenerator[Event]:
         """Answer a question; `stop` ends the answer early. See `assistant.ask`."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from db.budgets import Limit
+from db.budgets import BudgetPeriod, Limit, StoredBudget, Unit
 from db.history import Forgotten
 from db.pictures import StoredPictures
 from db.rollup import Totals
-from db.usage import Line
+from db.usage import Grouping, Line, View
 from providers.base import AttachedPicture, Delta, FinishReason, Picture, Usage
 
 Period = Literal["today", "7 days", "30 days"]
@@ -235,11 +235,14 @@ __all__ = [
     "AttachedPicture",
     "Begun",
     "BudgetNotice",
+    "BudgetPeriod",
     "Delta",
     "Drawing",
     "EndReason",
     "Forgotten",
+    "Grouping",
     "LastAnswer",
+    "Limit",
     "Limits",
     "Line",
     "ModelChoice",
@@ -253,8 +256,11 @@ __all__ = [
     "Question",
     "Refusal",
     "Refused",
+    "StoredBudget",
     "StoredPictures",
     "Totals",
+    "Unit",
     "UsageReport",
+    "View",
     "Waiting",
 ]

@@ -75,6 +75,7 @@ class Answers:
                     await reply.finish_text(reply.text, note=RESTARTING)
                     raise
                 if reply.gone or end is None:
+                    self._note(origin.interaction_id, Delivery.PARTIAL if reply.text else Delivery.NONE)
                     return
                 if isinstance(end, Refusal):
                     await reply.finish([reply.heading + end.sentence])
@@ -86,6 +87,7 @@ class Answers:
                     footer=_footer(end) if self.footer else "",
                     view=answer_view(end.turn_id, end.finish_reason),
                 )
+        self._note(origin.interaction_id, delivery)
         if delivery is not Delivery.FULL and not reply.gone:
             heading = reply.heading.removeprefix(news)
             self._lose(origin.user_id, Lost(origin.channel_id, heading, end.text))
@@ -108,6 +110,10 @@ class Answers:
                 if reply.gone:  # deleted by a moderator
                     return None
         return end
+
+    def _note(self, interaction_id: int, delivery: Delivery) -> None:
+        """Have the ledger say how much of the answer its member was shown."""
+        self._assistant.deliveries.note(interaction_id, delivery.value)
 
     async def refuse(self, surface: Surface, sentence: str) -> None:
         """Show one sentence in place of an answer."""

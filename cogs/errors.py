@@ -7,6 +7,10 @@ from discord import app_commands
 SORRY = "Something went wrong in the bot, and its host can read what in the log. Please try again later."
 
 
+class NotTheHost(app_commands.CheckFailure):
+    """Only the bot's host may do this."""
+
+
 def sentence_for(error: Exception) -> str:
     """One sentence: what to do about a known mistake, else SORRY."""
     if isinstance(error, app_commands.MissingPermissions):
@@ -14,6 +18,8 @@ def sentence_for(error: Exception) -> str:
             name.replace("_", " ").replace("guild", "server") for name in error.missing_permissions
         )
         return f"You need the permission to {names} for this."
+    if isinstance(error, NotTheHost):
+        return "Only the bot's host can see this."
     if isinstance(error, app_commands.NoPrivateMessage):
         return "This works only in a server."
     if isinstance(error, app_commands.CommandOnCooldown):

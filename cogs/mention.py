@@ -15,6 +15,7 @@ from assistant.attachments import UnreadableFile
 from assistant.values import Origin, Question
 from cogs.discord_calls import DiscordCalls, Outcome
 from cogs.messages import with_names
+from cogs.origin import role_ids_of
 from cogs.surfaces import ReplySurface
 
 if TYPE_CHECKING:
@@ -62,7 +63,14 @@ class Mention(commands.Cog):
                 await self._bot.answers.refuse(surface, discord.utils.escape_markdown(str(reason)))
                 return
             question = Question(
-                Origin(message.id, guild_id, message.channel.id, message.author.id),
+                Origin(
+                    message.id,
+                    guild_id,
+                    message.channel.id,
+                    message.author.id,
+                    role_ids_of(message.author),
+                    message.channel.parent_id if isinstance(message.channel, discord.Thread) else None,
+                ),
                 prompt,
                 speaker=message.author.display_name,
                 attached=files,

@@ -5,13 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 import discord
+from discord import app_commands
 
 from assistant.values import Origin
 
 
 def origin_of(interaction: discord.Interaction[Any]) -> Origin:
     """The ids of an interaction; `guild_id` is 0 in direct messages."""
-    return Origin(interaction.id, interaction.guild_id or 0, interaction.channel_id or 0, interaction.user.id)
+    channel = interaction.channel
+    return Origin(
+        interaction.id,
+        interaction.guild_id or 0,
+        interaction.channel_id or 0,
+        interaction.user.id,
+        role_ids_of(interaction.user),
+        channel.parent_id if isinstance(channel, discord.Thread) else None,
+    )
+
+
+def role_ids_of(user: discord.abc.User) -> tuple[int, ...]:
+    """The ids of a member's roles."""
+    # `Member.roles` leaves out those that are not cached, and without the guilds intent none is.
+    return tuple(getattr(user, "_roles", ()))
+
+
+def managed_server(interaction: discord.Interaction[Any]) -> int:
+    """The id of the server, for a member who may manage it. Raises MissingPermissions.
+
+    Discord's own permission for a command is only a default that admins may change.
+    """
+    if interaction.guild_id is None or not interaction.permissions.manage_guild:
+        raise app_commands.MissingPermissions(["manage_guild"])
+    return interaction.guild_id
 
 
 def channel_name(interaction: discord.Interaction[Any]) -> str:

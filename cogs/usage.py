@@ -9,13 +9,20 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
-from assistant.values import PERIODS, Line, Period, Totals, UsageReport
+from assistant.budgets import LimitStatus
+from assistant.limits import in_unit
+from assistant.periods import NAMED_PERIODS, NamedPeriod
+from assistant.values import PERIODS, BudgetPeriod, Grouping, Line, Period, Totals, UsageReport
+from cogs.origin import managed_server, origin_of
+from cogs.reports import GROUPINGS, ITEMS, NOTHING, Asked, figures, show_report
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
 PERIOD_CHOICES = [app_commands.Choice(name=name, value=name) for name in PERIODS]
-NOTHING = "Nothing was used in this time."
+REPORT_PERIODS = [app_commands.Choice(name=name, value=name) for name in NAMED_PERIODS]
+REPORT_GROUPINGS = [app_commands.Choice(name=name, value=name) for name in GROUPINGS["server"]]
+WHOSE = {"member": "You", "role": "The role <@&{}>", "channel": "This channel", "server": "This server"}
 
 
 class Usage(commands.Cog):
@@ -29,19 +36,27 @@ class Usage(commands.Cog):
     @app_commands.command()
     @app_commands.guild_only()
     @app_commands.default_permissions(manage_guild=True)
-    @app_commands.describe(period="Which days to list by member and by model; 30 days if you do not say")
-    @app_commands.choices(period=PERIOD_CHOICES)
-    async def usage(self, interaction: discord.Interaction[Any], period: Period = "30 days") -> None:
-        """What this server used: tokens, pictures and requests, by member and by model."""
-        # Discord's permission is only a default that admins may change, so it is checked here too.
-        if interaction.guild_id is None or not interaction.permissions.manage_guild:
-            raise app_commands.MissingPermissions(["manage_guild"])
+    @app_commands.describe(
+        period="Which days; 30 days if you do not say",
+        by="What to list; members if you do not say",
+        first="The first day in place of a period, as 2026-11-30",
+        last="The last day; today if you do not say",
+    )
+    @app_commands.rename(first="from", last="to")
+    @app_commands.choices(period=REPORT_PERIODS, by=REPORT_GROUPINGS)
+    async def usage(
+        self,
+        interaction: discord.Interaction[Any],
+        period: NamedPeriod = "30 days",
+        by: Grouping = "member",
+        first: str = "",
+        last: str = "",
+    ) -> None:
+        """What this server used: tokens, pictures, requests and cost, as a chart, a list and files."""
+        managed_server(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        report = await self._assistant.server_usage(interaction.guild_id, period)
-        embed = _embed("Usage of this server", report)
-        embed.add_field(name=f"By member, {period}", value=_members(report.by_member), inline=False)
-        embed.add_field(name=f"By model, {period}", value=_models(report.by_model), inline=False)
-        await interaction.edit_original_response(embed=embed)
+        days = (first.strip(), last.strip()) if first or last else period
+        await show_report(interaction, interaction.client, Asked("server", days, by))
 
     @mine.command(name="usage")
     @app_commands.describe(period="Which days to list by model; 30 days if you do not say")
@@ -52,6 +67,8 @@ class Usage(commands.Cog):
         report = await self._assistant.member_usage(interaction.guild_id or 0, interaction.user.id, period)
         embed = _embed("Your usage here", report)
         embed.add_field(name=f"By model, {period}", value=_models(report.by_model), inline=False)
+        if left := _left(await self._assistant.budgets.holding(origin_of(interaction))):
+            embed.add_field(name="What is left", value=_lines(left), inline=False)
         await interaction.edit_original_response(embed=embed)
 
 
@@ -85,21 +102,24 @@ def _block(totals: Totals) -> str:
     )
 
 
-def _members(rows: list[Line]) -> str:
-    return _lines([f"<@{row.key}>: {_short(row.totals)}" for row in rows])
+def _left(limits: list[LimitStatus]) -> list[str]:
+    """A line for each limit that holds for the member here, but for those of the whole bot."""
+    return [
+        f"{WHOSE[limit.scope].format(limit.scope_id)}, {_when(limit.period)}: "
+        f"{in_unit(status.left, limit.unit)} of {in_unit(limit.amount, limit.unit)}, anew <t:{limit.until}:R>"
+        for status in limits
+        if (limit := status.limit).scope != "bot"
+    ]
+
+
+def _when(period: BudgetPeriod) -> str:
+    return "today" if period == "day" else "this month"
 
 
 def _models(rows: list[Line]) -> str:
     return _lines(
-        [f"{discord.utils.escape_markdown(str(row.key)[:60])}: {_short(row.totals)}" for row in rows]
+        [f"{discord.utils.escape_markdown(str(row.key)[:60])}: {figures(row.totals)}" for row in rows]
     )
-
-
-def _short(totals: Totals) -> str:
-    pictures = f", {_count(totals.pictures, 'picture')}" if totals.pictures else ""
-    tokens = f"{totals.prompt_tokens:,} + {totals.completion_tokens:,} tokens" if totals.tokens else ""
-    requests = _count(totals.requests, "request")
-    return f"{tokens}{pictures}, {requests}".removeprefix(", ")
 
 
 def _count(number: int, noun: str) -> str:
@@ -120,3 +140,4 @@ def _lines(lines: list[str]) -> str:
 async def setup(bot: Colloquy) -> None:
     """Called by discord.py."""
     await bot.add_cog(Usage(bot.assistant))
+    bot.add_dynamic_items(*ITEMS)

@@ -29,7 +29,7 @@ ROOMS = {
 # "*" stands for anything.
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "cogs": ({"assistant"}, {"discord", "regex"}),
-    "assistant": ({"providers", "db"}, {"PIL", "pypdf"}),
+    "assistant": ({"providers", "db"}, {"PIL", "matplotlib", "pypdf"}),
     "providers": (set(), {"aiohttp", "PIL", "pydantic", "yarl", "xllamacpp"}),
     "db": (set(), {"sqlalchemy", "alembic"}),
     "settings": (set(), {"dotenv", "pydantic", "pydantic_settings"}),

@@ -40,6 +40,16 @@ def ended(text: str, finish_reason: Any = "stop", **fields: Any) -> Answer:
     return Answer(text, finish_reason, **given | fields)
 
 
+class NotedDeliveries:
+    """What was noted, in order."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[int, str]] = []
+
+    def note(self, interaction_id: int, delivered: str) -> None:
+        self.noted.append((interaction_id, delivered))
+
+
 class ScriptedAssistant:
     """Each question takes the next script: text, events, seconds to wait (which a stop ends), errors."""
 
@@ -49,6 +59,8 @@ class ScriptedAssistant:
         self.choices: list[ModelChoice] = []
         self.last: LastAnswer | None = None
         self.forgotten = Forgotten(0, 0)
+        self.deliveries = NotedDeliveries()
+        self.budget_listeners: list[Any] = []
         self.left = 0  # how many of its listeners have left early
 
     async def ask(

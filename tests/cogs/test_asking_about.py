@@ -105,7 +105,7 @@ async def test_a_file_that_cannot_be_used_is_refused_at_no_cost(
     assert content_of(result) == f"> What is it?\n{sentence}"
     assert world.chat.calls == []
     assert report.response is not None
-    assert "0 requests" in str(report.response.embeds[0].to_dict())
+    assert "Nothing was used in this time." in str(report.response.embeds[0].to_dict())
 
 
 async def test_without_a_model_that_sees_a_picture_is_refused(open_world: OpenWorld) -> None:

@@ -120,12 +120,12 @@ async def test_usage_shows_the_very_tokens_that_the_vendor_reported(open_world: 
     own = await world.member.slash(world.channel, "mine usage")
     nothing = await world.admin.slash(world.channel, "mine usage")
 
-    for result in (report, own):
-        assert result.ephemeral
-        assert result.response is not None
-        fields = {field.name: field.value for field in result.response.embeds[0].fields}
-        assert fields["Today"] == "1,234 prompt\n567 completion\n1 picture\n2 requests"
-        assert "scripted-model: 1,234 + 567 tokens, 1 request" in (fields["By model, 30 days"] or "")
+    assert own.ephemeral
+    assert own.response is not None
+    fields = {field.name: field.value for field in own.response.embeds[0].fields}
+    assert fields["Today"] == "1,234 prompt\n567 completion\n1 picture\n2 requests"
+    assert "scripted-model: 1,234 + 567 tokens, 1 request" in (fields["By model, 30 days"] or "")
+    assert report.ephemeral
     assert report.response is not None
     assert f"<@{world.member.id}>: 1,234 + 567 tokens" in str(report.response.embeds[0].to_dict())
     assert nothing.response is not None
