@@ -35,6 +35,12 @@ def database_url(tmp_path: Path, migrated_file: Path) -> str:
 
 
 @pytest.fixture
+def new_database_url(tmp_path: Path) -> str:
+    """The address of a file that is not there yet."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
+
+
+@pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A migrated database in a real file. After the test its books must agree."""
     async with open_database(database_url) as database:

@@ -118,11 +118,11 @@ def test_unusable_database_ends_the_start(tmp_path: Path) -> None:
         assert f"Colloquy cannot start. {sentence}" in text
 
 
-def test_what_a_start_does_not_need_is_not_imported(database_url: str) -> None:
+def test_what_a_start_does_not_need_is_not_imported(new_database_url: str) -> None:
     """Alembic is there on the first start and on no other; PostgreSQL's side and Pillow on none."""
     starts = [
         subprocess.run(
-            [sys.executable, "-c", OPENING, database_url],
+            [sys.executable, "-c", OPENING, new_database_url],
             cwd=BOT.parent,
             capture_output=True,
             text=True,

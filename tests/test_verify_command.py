@@ -63,15 +63,15 @@ async def test_an_attempt_that_outlived_its_request_is_a_fault(database: Databas
     await scene.execute("DELETE FROM attempts")
 
 
-async def test_a_database_of_another_release_is_not_judged(database_url: str, tmp_path: Path) -> None:
+async def test_a_database_of_another_release_is_not_judged(new_database_url: str, tmp_path: Path) -> None:
     """A schema that is not this release's, or no database at all, is said in a sentence."""
     with pytest.raises(DatabaseUnusable, match="no database at"):
-        await verify.examine(database_url)
+        await verify.examine(new_database_url)
     assert list(tmp_path.iterdir()) == []
-    async with open_database(database_url) as database:
+    async with open_database(new_database_url) as database:
         await Scene(database).execute("UPDATE alembic_version SET version_num = '0001'")
     with pytest.raises(DatabaseUnusable, match="schema 0001"):
-        await verify.examine(database_url)
+        await verify.examine(new_database_url)
 
 
 def test_the_command_tells_and_its_status_too(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.providers.test_pictures import flat_png
 
 ORDER = ImageRequest("a fox", 512, 512, 7)
 PICTURE = small_png(512, 512)
-ONE_PICTURE = Usage(pictures=1, estimated=True)
+ONE_PICTURE = Usage(pictures=1, pixels=512 * 512, estimated=True)
 
 
 def with_picture(data: bytes) -> Reply:

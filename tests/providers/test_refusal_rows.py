@@ -184,7 +184,7 @@ async def test_a_gateway_that_waited_before_it_gave_up_may_have_cost(scene: Scen
         return usage
 
     text = Usage(estimate_prompt(QUESTION.messages), 0, estimated=True)
-    picture = Usage(pictures=1, estimated=True)
+    picture = Usage(pictures=1, pixels=1024 * 1024, estimated=True)
     wires = list(WIRES.values())
     booked = await asyncio.gather(*(spent(wire, status) for status in (502, 504, 503, 429) for wire in wires))
 
