@@ -15,8 +15,8 @@ from cogs.surfaces import Surface
 
 # An answer ends by itself this long before Discord takes no more of it.
 RESERVE_SECONDS = 90.0
-NOT_RUNNING = "This answer is no longer being written."
-NOT_YOURS = "Only the member who asked, or someone who may manage messages, can stop this answer."
+NOT_RUNNING = "Nothing is being written or drawn here any more."
+NOT_YOURS = "Only the member who asked, or someone who may manage messages, can stop this."
 
 
 @dataclass(frozen=True, slots=True)
