@@ -16,7 +16,7 @@ from cogs.picture_info import NO_PICTURE, NOTHING_TOLD
 from db.engine import open_database
 from db.verify import find_discrepancies
 from providers.base import ContentRefused, ImageRequest, Key, Picture
-from providers.pictures import encode_png
+from providers.pixels import encode_png
 from providers.router import ImageRouter
 from tests.cogs.scripted import ANOTHER, MANAGER, buttons, content
 from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord, FakeInteraction, FakeMessage
