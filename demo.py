@@ -168,8 +168,9 @@ class LivePage(Preview):
 
 
 def draw_like_discord() -> None:
-    """Correct two things in how simcord's page draws text: mentions in an embed's field, and quotes."""
-    _markdown._FIELD_POLICIES["embed_field_value"]["mentions"] = True
+    """Correct two things in how simcord's page draws text: mentions in embeds, and quotes."""
+    for place in ("embed_field_value", "embed_description"):
+        _markdown._FIELD_POLICIES[place]["mentions"] = True
     expand_quotes = _markdown._discord_multiline_quotes
 
     def end_quote_with_its_line(text: str) -> str:

@@ -38,7 +38,7 @@ async def picture_of(report: Report) -> Image.Image:
 
 def colours_of(picture: Image.Image) -> set[str]:
     found = picture.getcolors(picture.width * picture.height) or []
-    return {"#{:02x}{:02x}{:02x}".format(*colour) for count, colour in found if count > 300}
+    return {f"#{bytes(colour).hex()}" for count, colour in found if count > 300 and isinstance(colour, tuple)}
 
 
 @pytest.mark.parametrize("days", [1, 7, 30, 366])
