@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import time
 import webbrowser
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -30,8 +31,9 @@ try:
     from simcord._runtime import _restore_loop
     from simcord.preview import Preview, _markdown
 
-    from bot import open_bot
+    from bot import Colloquy, open_bot
     from db.engine import DatabaseUnusable
+    from filling import fill
     from logs import set_up_logging
     from settings import Settings
 
@@ -55,11 +57,16 @@ The bot is the real one.
 Type `/` below to see what it can do:
 - `/ask` a question and watch the answer grow
 - `/imagine` up to four pictures, and press the buttons below them
-- `/usage` shows what the server has used, `/mine usage` what you have
+- `/usage` shows what the server has used (two months are made up), `/mine usage` what you have
+- `/budget set` limits what may be used
 - `/forget channel` clears what the bot remembers of this channel, `/forget mine` what it remembers of you
 - `/last` shows your newest answer again
 
 **Viewing as** at the top changes who you are: robin manages this server, sam is an ordinary member."""
+
+
+# The members who are only there in the figures.
+NAMES = ("ada", "grace", "noor", "linus", "mei", "tove", "kofi", "ines", "yuki", "omar", "eva", "raj")
 
 
 class Server(NamedTuple):
@@ -67,6 +74,9 @@ class Server(NamedTuple):
 
     channel: simcord.ChannelHandle
     members: tuple[simcord.MemberActor, ...]
+    guild_id: int
+    channel_ids: tuple[int, ...]
+    user_ids: tuple[int, ...]
 
 
 # --- Here begins what relies on simcord's private parts; requirements/demo.in pins the exact version. ---
@@ -158,8 +168,9 @@ class LivePage(Preview):
 
 
 def draw_like_discord() -> None:
-    """Correct two things in how simcord's page draws text: mentions in an embed's field, and quotes."""
-    _markdown._FIELD_POLICIES["embed_field_value"]["mentions"] = True
+    """Correct two things in how simcord's page draws text: mentions in embeds, and quotes."""
+    for place in ("embed_field_value", "embed_description"):
+        _markdown._FIELD_POLICIES[place]["mentions"] = True
     expand_quotes = _markdown._discord_multiline_quotes
 
     def end_quote_with_its_line(text: str) -> str:
@@ -180,7 +191,17 @@ def build_server(world: LiveDiscord) -> Server:
     staff = guild.create_role("Staff", permissions=may, color=0x3BA55D)
     robin = guild.add_member(world.create_user("robin"), roles=[staff])
     sam = guild.add_member(world.create_user("sam"))
-    return Server(channel, (robin, sam))
+    # Whatever is new comes last, so that the ids before it stay.
+    others = [guild.add_member(world.create_user(name)) for name in NAMES]
+    channels = [channel, *(guild.create_text_channel(name) for name in ("pictures", "homework", "staff"))]
+    everyone = (sam, robin, *others)
+    return Server(
+        channel,
+        (robin, sam),
+        guild.id,
+        tuple(channel.id for channel in channels),
+        tuple(member.id for member in everyone),
+    )
 
 
 def local_timezone() -> str:
@@ -199,11 +220,13 @@ def open_browser(address: str) -> None:
             browser.open(address)
 
 
-async def show(bot: discord.Client, *, port: int, browser: bool, stop: asyncio.Event) -> None:
+async def show(bot: Colloquy, *, port: int, browser: bool, stop: asyncio.Event) -> None:
     """Put the bot into its simulated server and show it until told to stop, or until the page is ended."""
     draw_like_discord()
     world = LiveDiscord(bot)
     server = build_server(world)
+    guild_id = server.guild_id
+    await fill(bot.assistant.database, guild_id, server.channel_ids, server.user_ids, time.time())
     await world.start()
     try:
         await bot.get_partial_messageable(server.channel.id).send(WELCOME)

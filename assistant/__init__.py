@@ -72,6 +72,11 @@ class Assistant:
         self._asking = self._asking.adopting(chat_router, conversation, limits)
         self._imagining = self._imagining.adopting(image_router, limits, conversation.answers_per_channel)
 
+    @property
+    def database(self) -> Database:
+        """Where everything is kept."""
+        return self._database
+
     def _tell_of_budget(self, notice: BudgetNotice) -> None:
         for listener in self.budget_listeners:
             listener(notice)

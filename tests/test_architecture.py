@@ -18,6 +18,7 @@ ROOMS = {
     "db",
     "demo",
     "doctor",
+    "filling",
     "logs",
     "providers",
     "running",
@@ -39,7 +40,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "running": ({"configuration", "logs", "providers", "settings"}, {"aiohttp", "discord"}),
     "doctor": ({"configuration", "db", "providers", "settings"}, {"aiohttp", "discord"}),
     "verify": ({"configuration", "db", "settings"}, set()),
-    "bot": (ROOMS - {"demo"}, {"*"}),
+    "filling": ({"db"}, {"sqlalchemy"}),
+    "bot": (ROOMS - {"demo", "filling"}, {"*"}),
     "demo": (ROOMS, {"*"}),
 }
 

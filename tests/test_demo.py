@@ -106,7 +106,7 @@ async def watch(tab: Tab) -> list[str]:
 async def read_usage(tab: Tab) -> list[str]:
     """Give the numbers of the server's report."""
     await send(tab, "usage")
-    await tab.until(f"{LATEST}.textContent.includes('By model')")
+    await tab.until(f"{LATEST}.textContent.includes('by member')")
     report: str = await tab.evaluate(f"{LATEST}.textContent")
     return re.findall(r"[\d,]+ (?:prompt|completion)", report)
 
