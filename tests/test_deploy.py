@@ -75,7 +75,6 @@ def test_container_may_write_nothing_but_its_data() -> None:
     """The root is read-only, the user has no rights, and the stop has the time that it needs."""
     assert re.search(r"^USER 10001:10001$", CONTAINERFILE, re.MULTILINE)
     assert re.search(r"^STOPSIGNAL SIGTERM$", CONTAINERFILE, re.MULTILINE)
-    assert re.search(r"^HEALTHCHECK ", CONTAINERFILE, re.MULTILINE)
     for line in (
         "read_only: true",
         "cap_drop: [ALL]",
