@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cogs.stopping import NOT_RUNNING
 from db.engine import open_database
 from tests.fake_discord import CHANNEL_ID, FakeDiscord, FakeInteraction, FakeUser
 from tests.fake_vendors import FakeVendor, Reply, Request, openai_stream
@@ -19,7 +20,6 @@ from tests.living_bot import answered, living_bot, rows
 from tests.test_crash import bot_process
 
 FIRST_MEMBER = 200_000_000_000_001_000
-NOT_RUNNING = "This answer is no longer being written."
 
 
 def member(number: int) -> FakeUser:
