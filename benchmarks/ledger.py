@@ -45,9 +45,9 @@ from db.ledger import (
     close_request,
     end_attempt,
 )
-from db.rollup import slots, summed
-from db.usage import View, read_top, read_totals
-from db.verify import KINDS, booked_slots, booked_sums
+from db.rollup import SPANS, slots, summed
+from db.usage import View, read_lines, read_totals
+from db.verify import booked_slots, booked_sums
 
 ZONE = "Asia/Kolkata"
 NOW = 1_800_000_000
@@ -135,7 +135,7 @@ def fill(path: Path, size: int) -> None:
 
 def roll_up(connection: sqlite3.Connection) -> None:
     """Make the roll-up of what was filled in."""
-    for table, booked in ((slots, booked_slots()), *((summed, booked_sums(kind)) for kind in KINDS)):
+    for table, booked in ((slots, booked_slots()), *((summed, booked_sums(kind)) for kind in SPANS)):
         statement = insert(table).from_select(booked.selected_columns.keys(), booked)
         compiled = statement.compile(dialect=dialect(), compile_kwargs={"literal_binds": True})
         connection.execute(str(compiled))
@@ -146,10 +146,10 @@ async def top_ten(database: Database, days: Days) -> None:
     since, until = bounds(days, find_zone(ZONE))
 
     async def read(connection: Connection) -> None:
-        await read_top(connection, VIEW, "member", since, until, 10)
+        await read_lines(connection, VIEW, "member", since, until, 10)
         await read_totals(connection, VIEW, since, until)
 
-    await database.run(read)
+    await database.read(read)
 
 
 async def full_report(database: Database, days: Days) -> None:
