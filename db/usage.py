@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, case, func, literal, select, union_all
@@ -161,10 +162,10 @@ def _sources(
     """A SELECT for each table and stretch of time that a period is read from."""
 
     def source(table: Table, place: ColumnElement[bool], begin: int, end: int, span: int = 0) -> Select[Any]:
-        time, line = table.c.slot if table is slots else table.c.time, _column(table, by)
+        time = table.c.slot if table is slots else table.c.time
         few = span and end - begin <= FEW * span
         period = time.in_(range(begin, end, span)) if few else and_(time >= begin, time < end)
-        return select(line.label("line"), *figures(table)).where(place, period)
+        return _rows(table, by, figures).where(place, period)
 
     if view.user_id is not None:
         return [source(slots, _of_member(view), since, until)]
@@ -179,6 +180,13 @@ def _sources(
         else:
             found.append(source(slots, slots.c.guild_id == view.guild_id, begin, end))
     return found or [source(slots, slots.c.guild_id == view.guild_id, since, until)]
+
+
+@cache  # built once: that takes longer than to read a small server's
+def _rows(
+    table: Table, by: Grouping | None, figures: Callable[[Table], list[ColumnElement[int]]]
+) -> Select[Any]:
+    return select(_column(table, by).label("line"), *figures(table))
 
 
 def _cover(since: int, until: int, kinds: Sequence[str]) -> Iterator[tuple[str | None, int, int]]:
