@@ -1,13 +1,14 @@
 """Reports: sums by member and by model, of one server and one period."""
 
+import random
 from functools import partial
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from db.engine import Database
 from db.ledger import Ending, attempts
-from db.rollup import Totals, slots
+from db.rollup import SLOT, Totals, slots
 from db.usage import Grouping, Line, View, read_lines, read_totals
 from tests.db.entries import ESTIMATED, SETTLED, UNBILLED, book, request, roll_up_again
 
@@ -140,6 +141,33 @@ async def test_any_days_of_members_are_put_together_from_longer_spans(
         assert count == len(lines)
         top, _ = await database.read(partial(read, limit=1))
         assert top == lines[:1]
+
+
+@pytest.mark.parametrize("by", ["member", "channel", "model", "provider", "command"])
+async def test_lines_of_any_period_are_what_the_ledger_has(database: Database, by: Grouping) -> None:
+    """Whatever a period's length, and whether anything was used after it: no request is left out or added."""
+    chance = random.Random(8)
+    columns = {"member": attempts.c.user_id, "channel": attempts.c.channel_id}
+    line = columns[by] if by in columns else attempts.c[by]
+    async with database.transaction() as connection:
+        for number in range(1, 121):
+            asked = request(number, user_id=chance.randrange(5), channel_id=chance.randrange(3))
+            await book(connection, asked, SETTLED, model=f"model-{chance.randrange(3)}")
+            moment = 20_000 * DAY + chance.randrange(50 * DAY)
+            mine = attempts.c.interaction_id == number
+            await connection.execute(update(attempts).where(mine).values(sent_at=moment))
+        await roll_up_again(connection)
+
+    for _ in range(60):
+        since = 20_000 * DAY + chance.randrange(50 * DAY // SLOT) * SLOT
+        until = since + chance.randrange(60 * DAY // SLOT) * SLOT
+        here = (attempts.c.sent_at >= since) & (attempts.c.sent_at < until)
+        rows = select(line, func.count()).where(here).group_by(line)
+        read = partial(read_lines, view=View(10), by=by, since=since, until=until, limit=None)
+        lines, _ = await database.read(read)
+        async with database.transaction() as connection:
+            booked = {row[0]: row[1] for row in await connection.execute(rows)}
+        assert {each.key: each.totals.requests for each in lines} == booked
 
 
 async def test_estimates_and_failures_stand_apart(database: Database) -> None:
