@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import statistics
@@ -220,6 +221,7 @@ async def measure(sizes: Sequence[int], folder: Path) -> dict[int, Figures]:
                 pass
             await asyncio.to_thread(fill, path, size)
             databases[size] = await opened.enter_async_context(open_database(address))
+        gc.freeze()  # as a bot does that has started
         read = {size: await time_reads(database) for size, database in databases.items()}
         for _ in range(RUNS):
             for size, database in databases.items():
