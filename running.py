@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -88,6 +89,9 @@ async def run(opening: AbstractAsyncContextManager[Colloquy], variables: Variabl
     with Signals() as signals:
         try:
             async with opening as bot:
+                # What is there now stays. Else the garbage collector looks through all of it again and again,
+                # and each time nobody is answered for up to a tenth of a second.
+                gc.freeze()
                 await _serve(bot, signals, variables, read)
         except asyncio.CancelledError:
             log.info("stopped at once")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from assistant.usage import Report
@@ -44,7 +46,9 @@ async def chart(report: Report) -> bytes | None:
 
 def _draw(report: Report) -> bytes:
     with _alone:
-        return _draw_alone(report)
+        picture = _draw_alone(report)
+        _keep_what_was_loaded()
+    return picture
 
 
 def _draw_alone(report: Report) -> bytes:
@@ -72,6 +76,13 @@ def _draw_alone(report: Report) -> bytes:
     file = io.BytesIO()
     FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]  # it has no type hints
     return file.getvalue()
+
+
+@cache
+def _keep_what_was_loaded() -> None:
+    # Once: else the garbage collector would look through matplotlib again and again, with everybody waiting.
+    gc.collect()  # the figure, which refers to itself, shall not stay
+    gc.freeze()
 
 
 def _rows(report: Report) -> list[tuple[str, Totals]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import discord
 
 from assistant.charts import chart
-from assistant.export import as_csv, as_json
+from assistant.export import as_files
 from assistant.limits import in_unit
 from assistant.periods import NAMED_PERIODS, BadPeriod, Days, NamedPeriod
 from assistant.usage import Report
@@ -138,7 +138,7 @@ class ReportFile(discord.ui.DynamicItem[Button], template=rf"report:file:{_ASKED
             return
         names = _names(interaction, report)
         stem = f"usage-by-{report.by}-{report.days.first}-{report.days.last}"
-        contents = {"csv": as_csv(report, names), "json": as_json(report, names)}
+        contents = await as_files(report, names)
         files = [discord.File(io.BytesIO(content), f"{stem}.{kind}") for kind, content in contents.items()]
         await interaction.edit_original_response(
             content=f"{_days(report.days)} by {report.by}: all lines, for a spreadsheet and for programs.",

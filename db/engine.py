@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
+from db.reader import Reader
 
 if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
     import fcntl
@@ -40,11 +41,12 @@ class DatabaseUnusable(Exception):
 
 
 class Database:
-    """Runs transactions. On SQLite there is one connection, and they run one after the other."""
+    """Runs transactions. On SQLite one connection writes, one after the other, and another one reads."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._group_commit: GroupCommit | None = None  # on SQLite
+        self._reader: Reader | None = None  # on SQLite
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
@@ -56,6 +58,7 @@ class Database:
             if connection.dialect.name == "sqlite":
                 driver = (await connection.get_raw_connection()).driver_connection
                 self._group_commit = GroupCommit(driver)
+                self._reader = Reader(Path(str(self._engine.url.database)))
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in a transaction: committed when it returns, rolled back when it fails.
@@ -71,9 +74,31 @@ class Database:
             async with self._engine.begin() as connection:
                 return await work(connection)
 
+        return await self._to_the_end(whole())
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work`, which changes nothing; all it reads is as it was at one moment.
+
+        For what takes long, such as reports: no write waits for it. Otherwise as `run`.
+        """
+
+        async def whole() -> T:
+            if self._reader is not None:
+                result: T = await self._reader.run(work)
+                return result
+            async with self._engine.connect() as connection:
+                await connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                return await work(connection)
+
+        return await self._to_the_end(whole())
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         if self._closed:
+            work.close()
             raise InvalidRequestError("the database is closed")
-        task = asyncio.create_task(whole())
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await to_the_end(task)
@@ -102,6 +127,8 @@ class Database:
         self._closed = True
         if self._running:
             await asyncio.wait(self._running)
+        if self._reader is not None:  # before the writer, which then copies the log back into the file
+            self._reader.close()
         await self._engine.dispose()
 
 
@@ -170,8 +197,8 @@ def _read_address(address: str) -> URL:
 def _create_engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
         return create_async_engine(url, hide_parameters=True)
-    # One connection: SQLite before 3.51.3 can corrupt a WAL file that two connections share, and a single
-    # writer with BEGIN IMMEDIATE neither collides nor loses updates.
+    # One connection that writes: SQLite before 3.51.3 can corrupt a WAL file that two of them share, and a
+    # single writer with BEGIN IMMEDIATE neither collides nor loses updates.
     engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", begin_immediate)

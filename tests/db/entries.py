@@ -8,8 +8,8 @@ from db.budgets import Limit, Scope, Unit, read_used
 from db.engine import Connection, Database
 from db.history import ConversationKey, NewTurn
 from db.ledger import Ending, NewAttempt, NewRequest, admit, begin_attempt, close_request, end_attempt
-from db.rollup import slots, summed
-from db.verify import KINDS, booked_slots, booked_sums, find_discrepancies
+from db.rollup import SPANS, slots, summed
+from db.verify import booked_slots, booked_sums, find_discrepancies
 
 SETTLED = Ending("settled", "provider", prompt_tokens=10, completion_tokens=5)
 ESTIMATED = Ending("estimated", "tokenizer", "interrupted", prompt_tokens=12, completion_tokens=3)
@@ -83,7 +83,7 @@ async def roll_up_again(connection: Connection) -> None:
     """Make the roll-up of a ledger that a test has changed, say by moving it in time."""
     await connection.execute(slots.delete())
     await connection.execute(summed.delete())
-    for table, booked in ((slots, booked_slots()), *((summed, booked_sums(kind)) for kind in KINDS)):
+    for table, booked in ((slots, booked_slots()), *((summed, booked_sums(kind)) for kind in SPANS)):
         await connection.execute(table.insert().from_select(booked.selected_columns.keys(), booked))
 
 
