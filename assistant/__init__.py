@@ -31,6 +31,7 @@ from assistant.values import (
     StoredPictures,
     UsageReport,
 )
+from assistant.weekly import WeeklyReports
 from db.engine import Connection, Database, DatabaseError
 from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
 from db.pictures import forget_pictures_of
@@ -54,6 +55,7 @@ class Assistant:
         self._running = Running()
         self.budget_listeners: list[Callable[[BudgetNotice], None]] = []
         self.reports = Reports(database)
+        self.weekly = WeeklyReports(database)
         self.deliveries = Deliveries(database)
         self._asking = Asking(database, chat_router, conversation, limits, self._running)
         per_channel = conversation.answers_per_channel

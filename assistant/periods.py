@@ -81,6 +81,11 @@ def bounds(days: Days, zone: tzinfo) -> tuple[int, int]:
     return start_of(days.first, zone), start_of(days.last + ONE_DAY, zone)
 
 
+def monday_of(day: date) -> date:
+    """The first day of the week that a day is in."""
+    return day - day.weekday() * ONE_DAY
+
+
 def next_month(day: date) -> date:
     """The first day of the month after."""
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)

@@ -14,7 +14,8 @@ from assistant.limits import in_unit
 from assistant.periods import NAMED_PERIODS, NamedPeriod
 from assistant.values import PERIODS, BudgetPeriod, Grouping, Line, Period, Totals, UsageReport
 from cogs.origin import managed_server, origin_of
-from cogs.reports import GROUPINGS, ITEMS, NOTHING, Asked, figures, show_report
+from cogs.report_texts import NOTHING, figures
+from cogs.reports import GROUPINGS, ITEMS, Asked, show_report
 
 if TYPE_CHECKING:
     from bot import Colloquy

@@ -74,7 +74,7 @@ async def test_a_server_that_used_nothing_reads_so(open_world: OpenWorld) -> Non
     assert (embed_of(result).description or "").endswith("Nothing was used in this time.")
     assert result.response is not None
     assert result.response.attachments == []
-    assert set(menus(result)) == {"period", "by", "file"}
+    assert set(menus(result)) == {"period", "by", "file", "weekly"}
 
 
 async def test_the_menus_switch_the_report_in_place(open_world: OpenWorld) -> None:
