@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 # The timer looks again after an hour at the latest: clocks are put right, and another process may have been
 # asked for a report. It reads one small table.
 LONGEST_SLEEP_SECONDS = 3600.0
-# Before another try of what failed; doubled each time.
-FIRST_PAUSE_SECONDS = 60.0
 MISSED = (
     "The weekly report of server {guild} could not be posted: Discord refuses it in channel {channel}. "
     "The channel may be gone, or the bot may no longer post there."
@@ -50,7 +48,7 @@ class Weekly(commands.Cog):
 
     async def _keep_time(self) -> None:
         await self._bot.wait_until_ready()
-        pause = FIRST_PAUSE_SECONDS
+        pause = self._bot.calls.late_seconds
         while True:
             seconds = await self._post_due()
             if seconds is None:
@@ -58,7 +56,7 @@ class Weekly(commands.Cog):
                 pause = min(2 * pause, LONGEST_SLEEP_SECONDS)
             else:
                 await asyncio.sleep(min(seconds, LONGEST_SLEEP_SECONDS))
-                pause = FIRST_PAUSE_SECONDS
+                pause = self._bot.calls.late_seconds
 
     async def _post_due(self) -> float | None:
         """Post what is due, and give the seconds until more will be; None: something needs another try."""
