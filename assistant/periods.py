@@ -121,6 +121,8 @@ def days_between(first: str, last: str, day: date) -> Days:
     """The days from one date to another, written as 2026-11-30, both included. Raises BadPeriod."""
     try:
         days = Days(date.fromisoformat(first), date.fromisoformat(last))
+        if (days.first.isoformat(), days.last.isoformat()) != (first, last):  # such as 2026-W48-1
+            raise ValueError
     except ValueError:
         raise BadPeriod("Please write dates as 2026-11-30: year, month, day.") from None
     if days.first > days.last:

@@ -27,6 +27,9 @@ GROUPINGS: dict[Scope, tuple[Grouping, ...]] = {
     "host": ("server", "key", "command", "model", "provider", "day"),
 }
 
+# What the options of the commands say.
+FIRST = "The first day in place of a period, as 2026-11-30"
+LAST = "The last day; today if you do not say"
 WILL_POST = "Every Monday a report of what this server used in the week before, by {by}, will be posted here."
 STARTED = (
     "From Monday, {first} on, a report by {by} is posted here every week{moved}. "
@@ -51,6 +54,11 @@ class Asked:
     def period_name(self) -> str:
         """The period in one word, as custom ids and menus have it."""
         return self.period if isinstance(self.period, str) else "..".join(self.period)
+
+
+def days_asked(period: NamedPeriod, first: str, last: str) -> NamedPeriod | tuple[str, str]:
+    """A named period, or in its place what was written as first and last day."""
+    return (first.strip(), last.strip()) if first or last else period
 
 
 def _asked(scope: str, period: str, by: str) -> Asked:

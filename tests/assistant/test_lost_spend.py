@@ -34,7 +34,7 @@ def priced(database: Database, *chats: ScriptedChat, **more: Any) -> Scene:
 
 
 async def totals(scene: Scene) -> Totals:
-    return (await scene.server_usage()).totals["today"]
+    return (await scene.server_usage()).totals
 
 
 @sqlite_only

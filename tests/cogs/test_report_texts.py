@@ -12,7 +12,7 @@ from assistant.usage import report
 from assistant.values import View
 from cogs.report_texts import HIDDEN, HIDDEN_FROM_SOME, Reader, as_embed, as_message
 from db.engine import Database
-from tests.cogs.test_budget import Overwrites
+from tests.cogs.world import Overwrites
 from tests.db.entries import book_at
 
 

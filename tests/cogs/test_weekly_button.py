@@ -8,8 +8,7 @@ import discord
 import pytest
 import simcord
 
-from tests.cogs.test_budget import Overwrites
-from tests.cogs.world import OpenWorld, World, allow
+from tests.cogs.world import OpenWorld, Overwrites, World, allow
 
 
 async def reported(world: World, **options: str) -> simcord.InteractionResult:
