@@ -22,7 +22,9 @@ BACKGROUND, TEXT, FAINT = "#1e1f22", "#f2f3f5", "#4e5058"
 PROMPT, COMPLETION, PICTURES = "#8c9eff", "#f9b44d", "#3ddc97"
 TEXT_SIZE = 21
 WIDTH = 9.0  # inches of 100 pixels
-LABEL_LENGTH = 20
+LABEL_LENGTH = 22
+SIGN_WIDTH = 15.0  # pixels, of a sign of this size as they are in names and figures
+PIXELS_BESIDE_NAMES = 840.0  # of the width, for names and bars
 # More days than this are drawn as weeks: on a phone the bars would be thinner than its dots.
 MOST_BARS = 62
 LEAST_BARS = 7  # that there is room for, so that one day alone is no wall
@@ -120,22 +122,23 @@ def _draw_lines(axes: Axes, rows: Sequence[tuple[str, Totals]]) -> None:
     axes.set_yticks(places, [label for label, _ in rows], parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xticks([])
-    longest = max(ends) or 1
-    axes.set_xlim(0, longest * 1.02)
+    room = PIXELS_BESIDE_NAMES - SIGN_WIDTH * max(len(label) for label, _ in rows)
+    limit = 1.0
     for place, (end, (_, totals)) in enumerate(zip(ends, rows, strict=True)):
-        # Within the bar if that is the longer side, behind it otherwise; so the longest bar needs no margin.
-        inside = end > longest / 2
+        text = _figures(totals)
         label = axes.annotate(
-            _figures(totals),
+            text,
             (end, place),
-            xytext=(-8 if inside else 8, 0),
+            xytext=(8, 0),
             textcoords="offset points",
-            ha="right" if inside else "left",
             va="center",
             fontsize=TEXT_SIZE,
-            color=BACKGROUND if inside else TEXT,
+            color=TEXT,
         )
+        # The bars are as long as the figures behind them leave room for.
         label.set_in_layout(False)
+        limit = max(limit, end / (1 - (SIGN_WIDTH * len(text) + 20) / room))
+    axes.set_xlim(0, limit)
 
 
 def _stack(axes: Axes, places: list[int], rows: Sequence[Totals], *, upright: bool) -> list[int]:

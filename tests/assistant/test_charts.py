@@ -86,12 +86,12 @@ async def test_lines_make_the_picture_as_high_as_they_need() -> None:
     assert many.height > 3 * one.height / 2
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.49, 0.5, 0.51, 0.7, 1.0])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.45, 0.49, 0.5, 0.52, 0.54, 0.56, 0.6, 0.7, 1.0])
 async def test_figures_beside_bars_stay_within_the_picture(share: float) -> None:
     """The longest of them, beside the longest names, wherever the bar ends."""
     longest = Totals(9, prompt_tokens=899_000, pictures=1290)
     line = Line("some-model-of-a-name", longest._replace(prompt_tokens=round(899_000 * share)))
-    picture = await picture_of(report_of([Line("a-longer-name-of-a-model", longest), line], "model"))
+    picture = await picture_of(report_of([Line("A-LONGER-NAME-of-a-model", longest), line], "model"))
     edge = picture.crop((picture.width - 4, 0, picture.width, picture.height))
     begin = picture.crop((0, 0, 4, picture.height))
 
