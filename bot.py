@@ -47,6 +47,7 @@ EXTENSIONS = (
     "cogs.imagine",
     "cogs.picture_info",
     "cogs.usage",
+    "cogs.weekly",
     "cogs.host",
     "cogs.budget",
     "cogs.forget",

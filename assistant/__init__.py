@@ -16,7 +16,7 @@ from assistant.memory import KeyMemory
 from assistant.running import RESTARTING, Running
 from assistant.status import StatusReport, list_models, report_status
 from assistant.stopping import StopSignal
-from assistant.usage import Reports, report_usage
+from assistant.usage import Reports
 from assistant.values import (
     Again,
     BudgetNotice,
@@ -25,12 +25,11 @@ from assistant.values import (
     Limits,
     ModelChoice,
     More,
-    Period,
     PictureOrder,
     Question,
     StoredPictures,
-    UsageReport,
 )
+from assistant.weekly import WeeklyReports
 from db.engine import Connection, Database, DatabaseError
 from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
 from db.pictures import forget_pictures_of
@@ -54,6 +53,7 @@ class Assistant:
         self._running = Running()
         self.budget_listeners: list[Callable[[BudgetNotice], None]] = []
         self.reports = Reports(database)
+        self.weekly = WeeklyReports(database)
         self.deliveries = Deliveries(database)
         self._asking = Asking(database, chat_router, conversation, limits, self._running)
         per_channel = conversation.answers_per_channel
@@ -131,14 +131,6 @@ class Assistant:
             return replace(await forget_member(connection, user_id), pictures=pictures)
 
         return await self._database.run(forget)
-
-    async def server_usage(self, guild_id: int, period: Period) -> UsageReport:
-        """What one server used."""
-        return await report_usage(self._database, period, guild_id=guild_id)
-
-    async def member_usage(self, guild_id: int, user_id: int, period: Period) -> UsageReport:
-        """What one member used in one server, or in direct messages (`guild_id` 0)."""
-        return await report_usage(self._database, period, guild_id=guild_id, user_id=user_id)
 
     async def status(self) -> StatusReport:
         """How the providers and their keys are."""

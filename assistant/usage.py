@@ -20,7 +20,7 @@ from assistant.periods import (
     today,
     zone_names,
 )
-from assistant.values import PERIODS, Period, UsageReport
+from assistant.values import PERIODS, MemberUsage, Period
 from db.engine import Connection, Database
 from db.guild_settings import UTC_NAME, read_time_zone, write_time_zone
 from db.rollup import SLOT, Totals
@@ -103,26 +103,6 @@ def _less(totals: Totals, lines: Iterable[Line]) -> Totals:
     return Totals._make(map(sub, totals, map(sum, zip(*(line.totals for line in lines), strict=True))))
 
 
-async def report_usage(
-    database: Database, period: Period, *, guild_id: int, user_id: int | None = None
-) -> UsageReport:
-    """The sums of each period, and the heaviest lines of one, of a server or of a member in it."""
-    view = View(guild_id, user_id)
-    zone = find_zone(await time_zone_of(database, view))
-    day = today(zone, time.time())
-    spans = {name: bounds(named_days(name, day), zone) for name in PERIODS}
-
-    async def read(connection: Connection) -> UsageReport:
-        totals = {name: await read_totals(connection, view, *span) for name, span in spans.items()}
-        by_model, _ = await read_lines(connection, view, "model", *spans[period], TOP)
-        by_member: list[Line] = []
-        if user_id is None:
-            by_member, _ = await read_lines(connection, view, "member", *spans[period], TOP)
-        return UsageReport(totals, period, by_member, by_model)
-
-    return await database.read(read)
-
-
 async def time_zone_of(database: Database, view: View) -> str:
     """The zone of a view's days: the server's; UTC's for direct messages and for the whole bot."""
     if not view.guild_id:
@@ -146,6 +126,21 @@ class Reports:
         """A report in the view's time zone; `top` None: with every line, as for a file."""
         zone_name = await time_zone_of(self._database, view)
         return await report(self._database, view, days, by, zone_name, time.time(), top)
+
+    async def of_member(self, guild_id: int, user_id: int, period: Period) -> MemberUsage:
+        """What a member used in one server, or in direct messages (`guild_id` 0); the models of a period."""
+        view = View(guild_id, user_id)
+        zone_name = await time_zone_of(self._database, view)
+        zone = find_zone(zone_name)
+        day = today(zone, time.time())
+        spans = {name: bounds(named_days(name, day), zone) for name in PERIODS}
+
+        async def read(connection: Connection) -> MemberUsage:
+            totals = {name: await read_totals(connection, view, *span) for name, span in spans.items()}
+            by_model, _ = await read_lines(connection, view, "model", *spans[period], TOP)
+            return MemberUsage(totals, by_model, zone_name)
+
+        return await self._database.read(read)
 
     async def time_zone(self, guild_id: int) -> str:
         """The name of a server's time zone."""

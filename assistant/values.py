@@ -219,13 +219,12 @@ class LastAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class UsageReport:
-    """What was used: totals for each period, and the heaviest members and models of one of them."""
+class MemberUsage:
+    """What a member used: totals for each period in a zone's days, and the heaviest models of one of them."""
 
     totals: dict[Period, Totals]
-    period: Period
-    by_member: list[Line]
     by_model: list[Line]
+    time_zone: str
 
 
 __all__ = [
@@ -245,6 +244,7 @@ __all__ = [
     "Limit",
     "Limits",
     "Line",
+    "MemberUsage",
     "ModelChoice",
     "More",
     "Origin",
@@ -260,7 +260,6 @@ __all__ = [
     "StoredPictures",
     "Totals",
     "Unit",
-    "UsageReport",
     "View",
     "Waiting",
 ]

@@ -83,6 +83,8 @@ class DiscordCalls:
     pace_seconds: float = 1.2
     # Before each try of what has to arrive.
     retry_seconds: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0)
+    # Before another try of what nobody waits for; doubled each time.
+    late_seconds: float = 60.0
     clock: Callable[[], float] = time.monotonic
     _banned_until: float = 0.0
     _invalid: deque[float] = field(default_factory=lambda: deque(maxlen=2 * MOST_INVALID))

@@ -259,6 +259,12 @@ class GuildSettings(Base):
 
     guild_id: Mapped[int] = mapped_column(primary_key=True)
     time_zone: Mapped[str]  # its IANA name; whose days the reports and budgets of the server have
+    weekly_channel_id: Mapped[int] = mapped_column(
+        server_default="0"
+    )  # of the weekly report; 0: there is none
+    weekly_by: Mapped[str] = mapped_column(server_default="")  # what its lines are
+    weekly_posted: Mapped[str] = mapped_column(server_default="")  # the Monday of the last one, as 2026-11-30
+    weekly_missed: Mapped[int] = mapped_column(server_default="0")  # how many weeks it could not be posted
 
 
 class Budget(Base):

@@ -132,5 +132,5 @@ async def test_end_that_is_written_twice_counts_once(
         await booking.settle(Usage(12, 34), "answered", keep)
 
     assert await Scene(database).turns() == [("question", "answer")]
-    assert (await Scene(database).server_usage()).totals["today"].completion_tokens == 34
+    assert (await Scene(database).server_usage()).totals.completion_tokens == 34
     assert caplog.text == ""
