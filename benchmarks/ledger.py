@@ -13,8 +13,9 @@ of Asia/Kolkata, which begin at half past.
 - answer_held_ms: the longest that the write of an answer took while reports, their charts and their files
   were made one after the other without a pause; answer_alone_ms: the longest of as many without them.
 
-Of reports and charts each figure is the shortest of many runs, in turn at each size: other work on the
-machine makes any single one longer. The medians are beside them.
+Other work on the machine makes any single run longer. So of reports and charts each figure is the shortest of
+many runs, in turn at each size, with the median beside it; and of the longest writes it is the median of
+several rounds, in turn with and without reports, with the worst beside it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ from db.usage import View, read_lines, read_totals
 ZONE = "Asia/Kolkata"
 DAYS = named_days("30 days", today(find_zone(ZONE), NOW))
 VIEW = View(LARGE)
-WRITES = 300
+WRITES, ROUNDS = 300, 5
 RUNS = 30
 PLAIN_RUNS = 3
 ENDING = Ending("settled", "provider", prompt_tokens=900, completion_tokens=300, cost_micros=240)
@@ -86,7 +87,9 @@ class Figures:
     plain_write_us: float
     delete_member_ms: float
     answer_held_ms: float
+    answer_held_worst_ms: float
     answer_alone_ms: float
+    answer_alone_worst_ms: float
 
 
 async def top_ten(database: Database) -> None:
@@ -186,7 +189,7 @@ async def end_plainly(connection: Connection, interaction_id: int) -> None:
 
 async def longest_write(answers: Answers) -> float:
     """The milliseconds that the slowest of many took."""
-    return 1000 * max([await answers.write() for _ in range(WRITES)])
+    return 1000 * max([await answers.write() for _ in range(WRITES // ROUNDS)])
 
 
 async def longest_hold(database: Database, answers: Answers) -> float:
@@ -242,8 +245,10 @@ async def measure_one(database: Database, read: dict[str, list[float]]) -> Figur
     answers = Answers(database, 10**9)
     write_us = 1e6 * statistics.median([await answers.write() for _ in range(WRITES)])
     plain_write_us = 1e6 * statistics.median([await answers.write(plain=True) for _ in range(WRITES)])
-    alone_ms = await longest_write(answers)
-    held_ms = await longest_hold(database, answers)
+    alone_ms, held_ms = [], []
+    for _ in range(ROUNDS):
+        alone_ms.append(await longest_write(answers))
+        held_ms.append(await longest_hold(database, answers))
     delete_ms = 1000 * await seconds(database.run(delete_member))
     async with database.transaction() as connection:
         await connection.execute(text("CREATE INDEX plain ON attempts (guild_id, sent_at)"))
@@ -257,8 +262,10 @@ async def measure_one(database: Database, read: dict[str, list[float]]) -> Figur
         write_us=write_us,
         plain_write_us=plain_write_us,
         delete_member_ms=delete_ms,
-        answer_held_ms=held_ms,
-        answer_alone_ms=alone_ms,
+        answer_held_ms=statistics.median(held_ms),
+        answer_held_worst_ms=max(held_ms),
+        answer_alone_ms=statistics.median(alone_ms),
+        answer_alone_worst_ms=max(alone_ms),
     )
 
 
@@ -281,9 +288,9 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({str(size): asdict(found) for size, found in figures.items()}))
         return
-    print(f"{'':18}" + "".join(f"{size:>14,}" for size in figures))
+    print(f"{'':22}" + "".join(f"{size:>14,}" for size in figures))
     for name in Figures.__dataclass_fields__:
-        print(f"{name:18}" + "".join(f"{getattr(found, name):>14.1f}" for found in figures.values()))
+        print(f"{name:22}" + "".join(f"{getattr(found, name):>14.1f}" for found in figures.values()))
 
 
 if __name__ == "__main__":
