@@ -105,7 +105,7 @@ async def test_a_report_is_posted_when_it_is_due(
         await until_later_server(fake)
 
     [message] = posted(fake)
-    heading, line, sums, notes = message.content.split("\n")
+    heading, sums, line, notes = message.content.split("\n")
     assert heading == "**Usage of this server, 23 November 2026 to 29 November 2026**, by member"
     assert line == "1. <@31>: 200 + 0 tokens, 2 requests, $0.0002"
     assert sums == "**200 tokens**, **2 requests**, 0 pictures, **$0.0002**, 0% of requests unpriced"
