@@ -189,6 +189,24 @@ async def test_a_bot_that_is_killed_while_posting_posts_once(
         fake.rest.faults.clear()
 
 
+async def test_a_bot_that_is_told_to_stop_leaves_nothing_half_posted(
+    fake: FakeDiscord, vendor: FakeVendor, subscribed: str
+) -> None:
+    """What is being posted arrives, and what was to follow is left to the next bot."""
+    async with open_database(subscribed) as database:
+        await subscribe(database, GUILD + 1, CHANNEL + 5)
+    fake.fail("POST", POST, delay=0.5)
+    async with bot_at(DUE, fake, subscribed, vendor) as bot:
+        await fake.until(lambda: tries(fake))
+        await bot.finish()
+        assert len(posted(fake)) == 1
+    assert posted(fake, CHANNEL + 5) == []
+
+    async with bot_at(DUE + 60, fake, subscribed, vendor):
+        await fake.until(lambda: posted(fake, CHANNEL + 5))
+    assert len(posted(fake)) == 1
+
+
 @pytest.mark.parametrize(
     "fault", [{"status": 502}, {"reset": True}, {"hang": 0.1}, {"status": 500, "after_handling": True}]
 )
