@@ -141,6 +141,7 @@ class Assistant:
 
         Each request is booked with what had come, and its member told.
         """
+        self.weekly.stop()
         await self._running.stop(seconds)
         try:
             await self.deliveries.close()

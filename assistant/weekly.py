@@ -60,6 +60,11 @@ class WeeklyReports:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Let nothing more be posted: the bot ends, and what is claimed now would be lost."""
+        self._stopped = True
 
     async def of_server(self, guild_id: int) -> Subscription | None:
         """A server's weekly report, if it has asked for one."""
@@ -80,6 +85,8 @@ class WeeklyReports:
 
     async def due(self) -> tuple[list[DueReport], float]:
         """What is to be posted now, and in how many seconds there will be more."""
+        if self._stopped:
+            return [], math.inf
         now = self._clock()
         due, waits = [], []
         for subscription in await self._database.run(read_subscriptions):
@@ -93,7 +100,7 @@ class WeeklyReports:
 
     async def claim(self, report: DueReport) -> bool:
         """Note that a report is posted, before it is; False when it is no longer for us to post."""
-        return await self._change(report.subscription, report.posted)
+        return not self._stopped and await self._change(report.subscription, report.posted)
 
     async def give_back(self, report: DueReport) -> None:
         """Note that it is not posted yet."""

@@ -77,7 +77,7 @@ def as_message(report: Report, picture: bytes | None, reader: Reader) -> tuple[s
         f"{totals.unpriced_share:.0%} of requests unpriced"
     )
     heading = f"**{_title(report)}, {days_of(report.days)}**, by {report.by}"
-    text = f"{heading}\n{_list(report, reader)}\n{sums}\n-# {_notes(report)}"
+    text = f"{heading}\n{sums}\n{_list(report, reader)}\n-# {_notes(report)}"
     return text[:MESSAGE_LENGTH], _files(report, picture)
 
 

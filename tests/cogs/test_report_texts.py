@@ -47,7 +47,7 @@ async def test_channels_that_not_everybody_sees_are_not_named(database: Database
 
         def lines(user: discord.Member | None) -> list[str]:
             text, _ = as_message(found, None, Reader(client, known, user))
-            return [line.split(":")[0] for line in text.split("\n")[1:4]]
+            return [line.split(":")[0] for line in text.split("\n")[2:5]]
 
         mentioned = [f"1. <#{general.id}>", f"2. <#{hidden.id}>", "3. <#99>"]
         assert lines(None) == [mentioned[0], f"2. {HIDDEN_FROM_SOME}", mentioned[2]]

@@ -105,7 +105,7 @@ async def test_a_report_is_posted_when_it_is_due(
         await until_later_server(fake)
 
     [message] = posted(fake)
-    heading, line, sums, notes = message.content.split("\n")
+    heading, sums, line, notes = message.content.split("\n")
     assert heading == "**Usage of this server, 23 November 2026 to 29 November 2026**, by member"
     assert line == "1. <@31>: 200 + 0 tokens, 2 requests, $0.0002"
     assert sums == "**200 tokens**, **2 requests**, 0 pictures, **$0.0002**, 0% of requests unpriced"
@@ -187,6 +187,24 @@ async def test_a_bot_that_is_killed_while_posting_posts_once(
             await until_later_server(later)
             assert tries(later) == []
         fake.rest.faults.clear()
+
+
+async def test_a_bot_that_is_told_to_stop_leaves_nothing_half_posted(
+    fake: FakeDiscord, vendor: FakeVendor, subscribed: str
+) -> None:
+    """What is being posted arrives, and what was to follow is left to the next bot."""
+    async with open_database(subscribed) as database:
+        await subscribe(database, GUILD + 1, CHANNEL + 5)
+    fake.fail("POST", POST, delay=0.5)
+    async with bot_at(DUE, fake, subscribed, vendor) as bot:
+        await fake.until(lambda: tries(fake))
+        await bot.finish()
+        assert len(posted(fake)) == 1
+    assert posted(fake, CHANNEL + 5) == []
+
+    async with bot_at(DUE + 60, fake, subscribed, vendor):
+        await fake.until(lambda: posted(fake, CHANNEL + 5))
+    assert len(posted(fake)) == 1
 
 
 @pytest.mark.parametrize(

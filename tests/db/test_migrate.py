@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.engine import Database, DatabaseUnusable, open_database
+from db.guild_settings import read_time_zone
 from db.history import ConversationKey, Turn, read_turns
 from db.ledger import Reconciled, reconcile
 from db.migrate import migration_config, newest_revision
@@ -22,6 +23,7 @@ from db.rollup import SPANS, Totals
 from db.tables import Base
 from db.usage import Line, View, read_days, read_totals
 from db.verify import find_discrepancies
+from db.weekly import read_subscriptions
 from tests.db.entries import book, request
 
 ROOT = Path(__file__).parent.parent.parent
@@ -186,6 +188,19 @@ async def test_conversations_of_the_first_releases_are_kept(file: Path) -> None:
             Turn(number, key, 30, f"user {number}", f"assistant {number}", "") for number in (1, 2)
         ]
         assert await find_discrepancies(connection) == []
+
+
+async def test_settings_of_servers_are_kept(file: Path) -> None:
+    """Who had set a time zone before there were weekly reports still has it, and no report is posted."""
+    engine = create_async_engine(address(file))
+    async with engine.begin() as connection:
+        await connection.run_sync(migrate_to, "0005")
+        await connection.execute(text("INSERT INTO guild_settings VALUES (10, 'Asia/Kolkata')"))
+    await engine.dispose()
+
+    async with open_database(address(file)) as database:
+        assert await database.run(lambda connection: read_time_zone(connection, 10)) == "Asia/Kolkata"
+        assert await database.run(read_subscriptions) == []
 
 
 async def test_second_start_changes_nothing(file: Path) -> None:
