@@ -10,11 +10,12 @@ from assistant.ask import Asking, Event
 from assistant.budgets import Budgets
 from assistant.conversation import Conversation
 from assistant.deliveries import Deliveries
+from assistant.figures import Figures
 from assistant.imagine import Event as PictureEvent
 from assistant.imagine import Imagining
 from assistant.memory import KeyMemory
 from assistant.running import RESTARTING, Running
-from assistant.status import StatusReport, list_models, report_status
+from assistant.status import CommandState, StatusReport, list_models, report_status, state_of
 from assistant.stopping import StopSignal
 from assistant.usage import Reports, report_usage
 from assistant.values import (
@@ -34,6 +35,7 @@ from assistant.values import (
 from db.engine import Connection, Database, DatabaseError
 from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
 from db.pictures import forget_pictures_of
+from db.probe import prove_writable
 from providers.router import ChatRouter, ImageRouter
 
 log = logging.getLogger(__name__)
@@ -55,9 +57,11 @@ class Assistant:
         self.budget_listeners: list[Callable[[BudgetNotice], None]] = []
         self.reports = Reports(database)
         self.deliveries = Deliveries(database)
-        self._asking = Asking(database, chat_router, conversation, limits, self._running)
+        self.figures = Figures()
+        shared = self._running, self.figures
+        self._asking = Asking(database, chat_router, conversation, limits, *shared)
         per_channel = conversation.answers_per_channel
-        self._imagining = Imagining(database, image_router, limits, self._running, per_channel)
+        self._imagining = Imagining(database, image_router, limits, *shared, per_channel)
         self.adopt(chat_router, image_router, conversation, limits)
 
     def adopt(
@@ -143,6 +147,27 @@ class Assistant:
     async def status(self) -> StatusReport:
         """How the providers and their keys are."""
         return await report_status(self._database, self._chat_router, self._image_router)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new is taken."""
+        return self._running.stopping
+
+    def states(self) -> list[CommandState]:
+        """How /ask and /imagine are at this moment, for whoever watches."""
+        return [
+            state_of("ask", self._chat_router, self._asking.queue),
+            state_of("imagine", self._image_router, self._imagining.queue),
+        ]
+
+    async def try_database(self) -> bool:
+        """Whether the database can be written, by writing something."""
+        try:
+            await self._database.run(prove_writable)
+        except (DatabaseError, OSError) as error:  # the latter where a server cannot be reached
+            log.warning("the database cannot be written: %s", error.__cause__ or error)
+            return False
+        return True
 
     async def stop(self, seconds: float = 0) -> None:
         """Take nothing new, and give what is running so many seconds; then cut it off.
