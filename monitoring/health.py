@@ -27,7 +27,7 @@ LOST_SECONDS = 600.0
 class Health:
     """What is known of one bot; None: it is being opened."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.bot: Colloquy | None = None
         self._clock = clock
         self._seen_at = clock()  # when Discord was there last, or this began

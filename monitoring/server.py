@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -22,8 +24,8 @@ CLOSE_SECONDS = 1.0
 class Watch:
     """Answers whoever watches a bot, also while that is being opened and closed."""
 
-    def __init__(self) -> None:
-        self._health = Health()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._health = Health(clock)
         self._metrics = Metrics()
         app = web.Application()
         app.router.add_get("/healthz", self._answer_alive)
