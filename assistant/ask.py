@@ -130,7 +130,7 @@ class Asking:
             log.error("the books cannot be written, so nothing is sent: %s", error.__cause__ or error)
             asked.end = Refusal(BOOKS_CLOSED, "failed")
         except ProviderError as error:
-            log.warning("no answer for interaction %d: %s", origin.interaction_id, error.detail)
+            log.warning("no answer: %s", error.detail)
             asked.end = Refusal(str(error), "failed")
         finally:
             booking = asked.booking

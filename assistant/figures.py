@@ -80,7 +80,8 @@ class Figures:
         self.total[command].observe(seconds)
         if first_text_seconds is not None:
             self.first_text.observe(first_text_seconds)
-        log.info("%s: %s after %.1f s", command, outcome, seconds)
+        by = f" by {end.provider}" if isinstance(end, Answer) else ""
+        log.info("%s: %s%s after %.1f s", command, outcome, by, seconds)
 
 
 def outcome_of(end: Answer | Pictures | Refusal | None) -> str:

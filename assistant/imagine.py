@@ -109,9 +109,7 @@ class Imagining:
         except Stopped:
             ordered.end = Refusal(STOPPED, "stopped")
         except (Refused, DatabaseError, ProviderError) as error:
-            ordered.end = Refusal(
-                _sentence_for(error, number), "refused" if isinstance(error, Refused) else "failed"
-            )
+            ordered.end = Refusal(_sentence_for(error), "refused" if isinstance(error, Refused) else "failed")
         finally:
             if ordered.end is not None or ordered.booking.open:  # else it was seen before
                 self._figures.count_end("imagine", ordered.end, ordered.booking.seconds)
@@ -186,7 +184,7 @@ class Imagining:
             pixels = picture.width * picture.height
             await part.settle(replace(picture.usage, pixels=pixels, steps=picture.steps or 0), "answered")
         except (Refused, DatabaseError, ProviderError) as error:
-            ordered.missed[_sentence_for(error, order.origin.interaction_id)] = None
+            ordered.missed[_sentence_for(error)] = None
         finally:
             if part.open:
                 await part.abandon()
@@ -272,11 +270,11 @@ def _row(ordered: _Ordered, pictures: list[Picture]) -> StoredPictures:
     )
 
 
-def _sentence_for(error: Exception, interaction_id: int) -> str:
+def _sentence_for(error: Exception) -> str:
     """What the member reads; the rest goes into the log."""
     if isinstance(error, DatabaseError):
         log.error("the books cannot be written, so nothing is sent: %s", error.__cause__ or error)
         return BOOKS_CLOSED
     if isinstance(error, ProviderError):
-        log.warning("no picture for interaction %d: %s", interaction_id, error.detail)
+        log.warning("no picture: %s", error.detail)
     return str(error)
