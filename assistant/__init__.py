@@ -14,8 +14,9 @@ from assistant.figures import Figures
 from assistant.imagine import Event as PictureEvent
 from assistant.imagine import Imagining
 from assistant.memory import KeyMemory
+from assistant.queue import Queue
 from assistant.running import RESTARTING, Running
-from assistant.status import CommandState, StatusReport, list_models, report_status, state_of
+from assistant.status import StatusReport, list_models, report_status
 from assistant.stopping import StopSignal
 from assistant.usage import Reports, report_usage
 from assistant.values import (
@@ -35,7 +36,6 @@ from assistant.values import (
 from db.engine import Connection, Database, DatabaseError
 from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
 from db.pictures import forget_pictures_of
-from db.probe import prove_writable
 from providers.router import ChatRouter, ImageRouter
 
 log = logging.getLogger(__name__)
@@ -153,21 +153,15 @@ class Assistant:
         """Whether nothing new is taken."""
         return self._running.stopping
 
-    def states(self) -> list[CommandState]:
-        """How /ask and /imagine are at this moment, for whoever watches."""
-        return [
-            state_of("ask", self._chat_router, self._asking.queue),
-            state_of("imagine", self._image_router, self._imagining.queue),
-        ]
+    @property
+    def chat(self) -> tuple[ChatRouter, Queue]:
+        """Who is asked for answers now, and who waits for one."""
+        return self._chat_router, self._asking.queue
 
-    async def try_database(self) -> bool:
-        """Whether the database can be written, by writing something."""
-        try:
-            await self._database.run(prove_writable)
-        except (DatabaseError, OSError) as error:  # the latter where a server cannot be reached
-            log.warning("the database cannot be written: %s", error.__cause__ or error)
-            return False
-        return True
+    @property
+    def pictures(self) -> tuple[ImageRouter, Queue]:
+        """Who is asked for pictures now, and who waits for some."""
+        return self._image_router, self._imagining.queue
 
     async def stop(self, seconds: float = 0) -> None:
         """Take nothing new, and give what is running so many seconds; then cut it off.

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from assistant.periods import start_of, today
-from assistant.queue import Queue
 from assistant.values import ModelChoice
 from db.engine import Database
 from db.usage import count_by_key
 from providers.pool import NEVER
-from providers.route import P
-from providers.router import ChatRouter, ImageRouter, Router
+from providers.router import ChatRouter, ImageRouter
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +35,6 @@ class StatusReport:
     pictures: str | None
     chat_targets: list[TargetStatus]
     picture_targets: list[TargetStatus]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyState:
-    """One key of a chain: `key` is the setting that holds it; `status` as in TargetStatus."""
-
-    provider: str
-    model: str
-    key: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommandState:
-    """A command at one moment: who waits, who is answered, how many providers are ready, and all keys."""
-
-    command: str
-    waiting: int
-    answered: int
-    ready: int
-    keys: list[KeyState]
-
-
-def state_of(command: str, router: Router[P], queue: Queue) -> CommandState:
-    """How a command is, by what is known in this process."""
-    keys = [
-        KeyState(route.name, route.provider.model, key.variable, health.status.value)
-        for route, key, health in router.healths()
-    ]
-    ready = sum(router.is_ready(route) for route in router.routes)
-    return CommandState(command, queue.waiting, queue.answered, ready, keys)
 
 
 async def report_status(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,9 +11,13 @@ from typing import TYPE_CHECKING
 import discord
 from discord.gateway import DiscordWebSocket
 
+from db.engine import Database, DatabaseError
+from db.probe import prove_writable
+
 if TYPE_CHECKING:
-    from assistant import Assistant
     from bot import Colloquy
+
+log = logging.getLogger(__name__)
 
 # What is checked, in this order.
 CHECKS = ("process", "discord", "database", "chat")
@@ -51,8 +56,8 @@ class Health:
         found = {
             "process": "stopping" if bot.assistant.stopping else "",
             "discord": gateway_problem(bot),
-            "database": await self._writing.problem(bot.assistant),
-            "chat": "" if bot.assistant.states()[0].ready else "no provider can be asked now",
+            "database": await self._writing.problem(bot.assistant.database),
+            "chat": "" if bot.assistant.chat[0].next_route() else "no provider can be asked now",
         }
         return {check: problem for check, problem in found.items() if problem}
 
@@ -65,20 +70,25 @@ class WritingCheck:
         self._ended_at = float("-inf")
         self._trying: asyncio.Task[bool] | None = None
 
-    async def problem(self, assistant: Assistant) -> str:
+    async def problem(self, database: Database) -> str:
         """Why not, in a few words; empty when it can be, or could be a moment ago."""
         if self._trying is None or (
             self._trying.done() and self._clock() - self._ended_at >= SECONDS_BETWEEN_WRITES
         ):
-            self._trying = asyncio.create_task(self._try(assistant))
+            self._trying = asyncio.create_task(self._try(database))
         await asyncio.wait({self._trying}, timeout=WRITE_SECONDS)
         if not self._trying.done():
             return "did not take a write in time"
         return "" if self._trying.result() else "cannot be written"
 
-    async def _try(self, assistant: Assistant) -> bool:
+    async def _try(self, database: Database) -> bool:
         try:
-            return await assistant.try_database()
+            await database.run(prove_writable)
+        except (DatabaseError, OSError) as error:  # the latter where a server cannot be reached
+            log.warning("the database cannot be written: %s", error.__cause__ or error)
+            return False
+        else:
+            return True
         finally:
             self._ended_at = self._clock()
 

@@ -18,11 +18,11 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from assistant.figures import OUTCOMES, Figures, Histogram
-from assistant.status import CommandState
 from monitoring.health import CHECKS, sockets_of
 from providers.pool import Status
 
 if TYPE_CHECKING:
+    from assistant import Assistant
     from bot import Colloquy
     from cogs.discord_calls import DiscordCalls
 
@@ -66,7 +66,7 @@ class Metrics(Collector):
         if self.bot is not None:
             yield from of_requests(self.bot.assistant.figures)
             yield from of_attempts(self.bot.assistant.figures)
-            yield from of_commands(self.bot.assistant.states())
+            yield from of_commands(self.bot.assistant)
             yield from of_discord(self.bot)
             yield from of_calls(self.bot.calls)
             owed = self.bot.assistant.database.owed
@@ -109,22 +109,22 @@ def of_attempts(figures: Figures) -> Iterator[Metric]:
     yield counters("cost_dollars", "What models with a known price have cost", place, dollars)
 
 
-def of_commands(states: Iterable[CommandState]) -> Iterator[Metric]:
+def of_commands(assistant: Assistant) -> Iterator[Metric]:
     """Who waits, and who could answer."""
-    states = list(states)
-    by_command = ["command"]
-    waiting = {(state.command,): state.waiting for state in states}
-    yield gauges("queue_waiting", "Requests that wait for their turn", by_command, waiting)
-    answered = {(state.command,): state.answered for state in states}
-    yield gauges("queue_answered", "Requests that are being answered", by_command, answered)
-    ready = {(state.command,): state.ready for state in states}
-    yield gauges("ready_providers", "Providers that may be asked now", by_command, ready)
-    keys = {
-        (state.command, key.provider, key.model, key.key, status.value): key.status == status.value
-        for state in states
-        for key in state.keys
-        for status in Status
-    }
+    waiting, answered, ready = {}, {}, {}
+    keys: dict[tuple[str, ...], bool] = {}
+    for command, (router, queue) in (("ask", assistant.chat), ("imagine", assistant.pictures)):
+        place = (command,)
+        waiting[place], answered[place] = queue.waiting, queue.answered
+        ready[place] = len(
+            {route.full_name for route, _, health in router.healths() if health.status is Status.READY}
+        )
+        for route, key, health in router.healths():
+            where = (command, route.name, route.provider.model, key.variable)
+            keys |= {(*where, status.value): health.status is status for status in Status}
+    yield gauges("queue_waiting", "Requests that wait for their turn", ["command"], waiting)
+    yield gauges("queue_answered", "Requests that are being answered", ["command"], answered)
+    yield gauges("ready_providers", "Providers that may be asked now", ["command"], ready)
     labels = ["command", "provider", "model", "key", "state"]
     yield gauges("key_state", "1 for the state in which a key is", labels, keys)
 

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "configuration": ({"providers", "settings"}, {"pydantic"}),
     "building": ({"assistant", "providers", "settings"}, {"aiohttp"}),
     "running": ({"configuration", "logs", "monitoring", "providers", "settings"}, {"aiohttp", "discord"}),
-    "monitoring": ({"assistant", "providers"}, {"aiohttp", "discord", "prometheus_client"}),
+    "monitoring": ({"assistant", "db", "providers"}, {"aiohttp", "discord", "prometheus_client"}),
     "doctor": ({"configuration", "db", "providers", "settings"}, {"aiohttp", "discord"}),
     "verify": ({"configuration", "db", "settings"}, set()),
     "filling": ({"db"}, {"sqlalchemy"}),
