@@ -19,7 +19,6 @@ from discord import app_commands
 from discord.ext import commands
 
 import doctor
-import logs
 import verify
 from assistant import Assistant, KeyMemory
 from building import Builder
@@ -32,6 +31,7 @@ from cogs.errors import SORRY, sentence_for
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
+from logs import request_id, set_up_logging
 from providers.catalog import CatalogError
 from providers.keys import FindSecrets
 from providers.route import State
@@ -73,8 +73,8 @@ class Tree(app_commands.CommandTree[Any]):
         self._note_running(interaction.id)
         return True
 
-    def _note_running(self, request_id: int) -> None:
-        logs.request_id.set(request_id)
+    def _note_running(self, number: int) -> None:
+        request_id.set(number)
         if task := asyncio.current_task():
             self.running.add(task)
             task.add_done_callback(self.running.discard)
@@ -264,7 +264,7 @@ def main(arguments: list[str]) -> int:
     doctor.add_arguments(commands_of.add_parser("doctor", help="check settings, token, database and keys"))
     verify.add_arguments(commands_of.add_parser("verify", help="check the books, also of a running bot"))
     chosen = parser.parse_args(arguments)
-    logs.set_up_logging("WARNING" if chosen.command in ("doctor", "verify") else "INFO")
+    set_up_logging("WARNING" if chosen.command in ("doctor", "verify") else "INFO")
     if chosen.command == "doctor":
         return doctor.main(chosen)
     if chosen.command == "verify":
@@ -272,7 +272,7 @@ def main(arguments: list[str]) -> int:
     try:
         read = partial(configure, os.environ, Path())
         settings, variables = read()
-        logs.set_up_logging(settings.log_level, all_secrets(settings, variables), settings.log_format)
+        set_up_logging(settings.log_level, all_secrets(settings, variables), settings.log_format)
         asyncio.run(run(open_bot(settings, variables.find), settings, variables, read))
     except (SettingsError, CatalogError) as error:
         print("Colloquy cannot start. Please put this right:", file=sys.stderr)
