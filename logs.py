@@ -19,15 +19,20 @@ WEBHOOK_TOKEN = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+")
 # Its gateway writes whole events, with that token as a field.
 TOKEN_FIELD = re.compile(r"""(["']token["']: ?["'])[^"']+""")
 
-
 # What would end a line, or speak to a terminal.
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-# From which level on libraries are heard, at DEBUG and otherwise: below that they write what passes through
-# them, prompts and answers in it, and at INFO of things that only their developers want to know.
-LIBRARIES = {"discord": ("INFO", "WARNING"), "aiosqlite": ("INFO", "INFO"), "alembic": ("INFO", "WARNING")}
-# They warn of missing voice libraries and intents, which this bot does without on purpose.
-LIBRARIES |= dict.fromkeys(("discord.client", "discord.state"), ("INFO", "ERROR"))
+# From which level on libraries are heard, at DEBUG and otherwise. Below that they write what passes through
+# them, prompts, answers and what is in members' pictures; at INFO what only their developers want to know.
+LIBRARIES = {
+    "discord": ("INFO", "WARNING"),
+    # They warn of missing voice libraries and intents, which this bot does without on purpose.
+    "discord.client": ("INFO", "ERROR"),
+    "discord.state": ("INFO", "ERROR"),
+    "alembic": ("INFO", "WARNING"),
+    "aiosqlite": ("INFO", "INFO"),
+    "PIL": ("INFO", "INFO"),
+}
 
 
 class SecretFilter(logging.Filter):

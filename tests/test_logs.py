@@ -167,7 +167,13 @@ def test_libraries_that_write_what_passes_through_them_are_not_heard_at_debug(
     """At DEBUG the lines in which discord.py and the database's driver quote whole messages stay out."""
     set_up_logging("INFO")
     set_up_logging("DEBUG")
-    for name in ("discord.gateway", "discord.http", "discord.webhook.async_", "discord.state", "aiosqlite"):
+    for name in (
+        "discord.gateway",
+        "discord.http",
+        "discord.webhook.async_",
+        "PIL.TiffImagePlugin",
+        "aiosqlite",
+    ):
         logging.getLogger(name).debug("a prompt and its answer")
         logging.getLogger(name).info("of %s", name)
     logging.getLogger("cogs.discord_calls").debug("ours")
