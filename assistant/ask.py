@@ -134,7 +134,7 @@ class Asking:
             asked.end = Refusal(str(error), "failed")
         finally:
             booking = asked.booking
-            if asked.end is not None or booking.open:  # else it was seen before
+            if asked.end is not None or booking.request_id:  # else it was seen before
                 self._figures.count_end("ask", asked.end, booking.seconds, booking.first_text_seconds)
             if booking.open:  # nobody answered, the listener left, or the bot is stopping
                 await booking.abandon(self._spent(asked).completion_tokens)

@@ -111,7 +111,7 @@ class Imagining:
         except (Refused, DatabaseError, ProviderError) as error:
             ordered.end = Refusal(_sentence_for(error), "refused" if isinstance(error, Refused) else "failed")
         finally:
-            if ordered.end is not None or ordered.booking.open:  # else it was seen before
+            if ordered.end is not None or ordered.booking.request_id:  # else it was seen before
                 self._figures.count_end("imagine", ordered.end, ordered.booking.seconds)
             if ordered.booking.open:  # nobody made any, the listener left, or the bot is stopping
                 await ordered.booking.abandon()
