@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     owner_channel_id: int | None = None  # where the host is told of keys that died and the like
     development_guild_id: int | None = None
     log_level: str = "INFO"
+    log_format: str = "text"
+    # Where health and figures are served; no port: nowhere.
+    watch_host: str = "127.0.0.1"
+    watch_port: int | None = Field(None, ge=1, le=65535)
     # What is being answered when the bot is told to stop gets so long: less than the 10 s of `docker stop`.
     stop_seconds: float = Field(8, ge=0, le=600)
     # A chain is a list of provider names; None leaves the choice to the providers' own default.
@@ -119,6 +123,13 @@ class Settings(BaseSettings):
         if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return value.upper()
+
+    @field_validator("log_format")
+    @classmethod
+    def _is_a_format(cls, value: str) -> str:
+        if value.lower() not in ("text", "json"):
+            raise ValueError("must be text or json")
+        return value.lower()
 
     @field_validator("discord_token")
     @classmethod

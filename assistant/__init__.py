@@ -10,9 +10,11 @@ from assistant.ask import Asking, Event
 from assistant.budgets import Budgets
 from assistant.conversation import Conversation
 from assistant.deliveries import Deliveries
+from assistant.figures import Figures
 from assistant.imagine import Event as PictureEvent
 from assistant.imagine import Imagining
 from assistant.memory import KeyMemory
+from assistant.queue import Queue
 from assistant.running import RESTARTING, Running
 from assistant.status import StatusReport, list_models, report_status
 from assistant.stopping import StopSignal
@@ -55,9 +57,11 @@ class Assistant:
         self.reports = Reports(database)
         self.weekly = WeeklyReports(database)
         self.deliveries = Deliveries(database)
-        self._asking = Asking(database, chat_router, conversation, limits, self._running)
+        self.figures = Figures()
+        shared = self._running, self.figures
+        self._asking = Asking(database, chat_router, conversation, limits, *shared)
         per_channel = conversation.answers_per_channel
-        self._imagining = Imagining(database, image_router, limits, self._running, per_channel)
+        self._imagining = Imagining(database, image_router, limits, *shared, per_channel)
         self.adopt(chat_router, image_router, conversation, limits)
 
     def adopt(
@@ -135,6 +139,21 @@ class Assistant:
     async def status(self) -> StatusReport:
         """How the providers and their keys are."""
         return await report_status(self._database, self._chat_router, self._image_router)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new is taken."""
+        return self._running.stopping
+
+    @property
+    def chat(self) -> tuple[ChatRouter, Queue]:
+        """Who is asked for answers now, and who waits for one."""
+        return self._chat_router, self._asking.queue
+
+    @property
+    def pictures(self) -> tuple[ImageRouter, Queue]:
+        """Who is asked for pictures now, and who waits for some."""
+        return self._image_router, self._imagining.queue
 
     async def stop(self, seconds: float = 0) -> None:
         """Take nothing new, and give what is running so many seconds; then cut it off.

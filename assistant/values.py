@@ -197,6 +197,7 @@ class Refusal:
     """No answer, and why: one sentence for the member."""
 
     sentence: str
+    reason: Literal["refused", "stopped", "failed"] = field(default="refused", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

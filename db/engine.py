@@ -114,6 +114,11 @@ class Database:
         """Remember a write that could not be made; `work` has to be one that may safely run twice."""
         self._owed.append(work)
 
+    @property
+    def owed(self) -> int:
+        """How many writes are owed."""
+        return len(self._owed)
+
     async def write_owed(self) -> None:
         """Make the writes that are owed, oldest first. Raises DatabaseError when one fails again."""
         while self._owed:

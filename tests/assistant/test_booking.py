@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from assistant.booking import Booking
+from assistant.figures import Figures
 from assistant.values import Limits
 from db.engine import Connection, Database
 from db.history import ConversationKey, NewTurn, add_turn
@@ -25,7 +26,7 @@ MOST = Usage(60, 40, estimated=True)
 
 @pytest.fixture
 def booking(database: Database) -> Booking:
-    return Booking(database, origin(1), "ask", tokens=100)
+    return Booking(database, origin(1), "ask", Figures(), tokens=100)
 
 
 async def keep(connection: Connection) -> None:
