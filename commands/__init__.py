@@ -55,11 +55,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, line in COMMANDS.items():
-        command = parsers.add_parser(name, help=line, formatter_class=parser.formatter_class, description=RUN)
-        if name in arguments[:1] and name != "run":
-            module = import_module(f"commands.{name}")
-            command.description = module.__doc__
-            module.add_arguments(command)
+        command = parsers.add_parser(name, help=line, formatter_class=parser.formatter_class)
+        if name in arguments[:1]:
+            teaching = RUN
+            if name != "run":
+                module = import_module(f"commands.{name}")
+                module.add_arguments(command)
+                teaching = module.__doc__ or ""
+            command.description, _, command.epilog = teaching.partition("\n\n")
     options = parser.parse_args(arguments)
     options.command = options.command or "run"
     return options

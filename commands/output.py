@@ -34,7 +34,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         Console().print(table)
         return
     widths = [max(map(len, cells)) for cells in zip(columns, *texts, strict=True)]
-    for row in (columns, *texts):
+    for row in ([*columns], *texts):
         cells = (
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(row, widths, numeric, strict=True)

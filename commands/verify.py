@@ -1,5 +1,5 @@
-"""Check that the books agree: the ledger of all requests with the sums that reports and budgets read, with what
-is reserved, and with the history. A bot that is running goes on undisturbed.
+"""Check that the books agree: the ledger of all requests with the sums that reports and budgets read, with
+what is reserved, and with the history. A bot that is running goes on undisturbed.
 
 examples:
   python bot.py verify
