@@ -22,6 +22,9 @@ COMMANDS = {
     "run": "start the bot (what happens without a command too)",
     "demo": "try the bot in a local web page: no Discord account, no key",
     "doctor": "check settings, token, database and every key",
+    "backup": "copy the database, also of a running bot",
+    "restore": "put a backup in the database's place",
+    "export": "write everything as JSON lines",
     "verify": "check that the books agree, also of a running bot",
 }
 
