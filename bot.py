@@ -25,9 +25,10 @@ from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
-from commands import EXIT_CONFIGURATION, parse, perform
+from commands import EXIT_CONFIGURATION, exit_status, parse, perform
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
+from db.files import explain
 from db.ledger import reconcile
 from logs import set_up_logging
 from providers.catalog import CatalogError
@@ -238,7 +239,10 @@ async def _reconcile(database: Database) -> None:
     try:
         found = await database.run(reconcile)
     except DatabaseError as error:
-        raise DatabaseUnusable(f"The database cannot be used: {error.__cause__ or error}.") from None
+        trouble = explain(error.__cause__ or error)
+        raise DatabaseUnusable(
+            f"The database cannot be used: {trouble.reason}. {trouble.remedy}", may_pass=trouble.may_pass
+        ) from None
     if found.attempts or found.requests:
         log.warning(
             "the last run ended in the middle of %d requests; %d calls are booked at the most they may cost",
@@ -266,7 +270,7 @@ def main(arguments: list[str]) -> int:
         return EXIT_CONFIGURATION
     except DatabaseUnusable as error:
         print(f"Colloquy cannot start. {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return exit_status(error)
     except discord.LoginFailure:
         print(
             "Colloquy cannot start. Discord refused DISCORD_TOKEN. Copy it again from the page Bot of your "
