@@ -16,7 +16,7 @@ from settings import SettingsError
 
 # The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
 EXIT_CONFIGURATION = 78
-# The one that says "try again later" (sysexits.h): a disk that is full, a file that another program has locked.
+# The one that says "try again later" (sysexits.h): a disk that is full, a file that is locked.
 EXIT_TRY_AGAIN = 75
 
 # In the order in which `--help` lists them. All but `run` have a module of that name here.
