@@ -112,7 +112,7 @@ def begin(target: Path) -> Path:
 
 def _discard_forgotten(folder: Path) -> None:
     """Remove what backups have left that were killed."""
-    for partial in folder.glob(".colloquy-*.partial"):
+    for partial in folder.glob(".colloquy*.partial"):
         if time.time() - partial.stat().st_mtime > FORGOTTEN_SECONDS:
             discard(partial)
 
@@ -196,6 +196,8 @@ async def keep_copy(path: Path, schema: str) -> None:
     target = folder / f"{stem}{schema}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     log.info("copying %s to %s before its schema is changed", path, target)
     try:
+        for forgotten in folder.glob(f".{glob.escape(stem)}*.partial"):  # of a start that was killed
+            discard(forgotten)
         partial = begin(target)
         try:
             await asyncio.to_thread(copy_file, path, partial, lambda done, total: None)
