@@ -193,7 +193,7 @@ async def keep_copy(path: Path, schema: str) -> None:
     Raises DatabaseUnusable.
     """
     folder, stem = path.parent, f"{path.name}.schema-"
-    target = folder / f"{stem}{schema}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    target = folder / f"{stem}{schema}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
     log.info("copying %s to %s before its schema is changed", path, target)
     try:
         for forgotten in folder.glob(f".{glob.escape(stem)}*.partial"):  # of a start that was killed
