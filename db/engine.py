@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAl
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database` raises
-from db.files import Trouble, damaged, explain, only_process, refuse_leftovers
+from db.files import explain, look_through, only_process, refuse_leftovers, unusable
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
 
@@ -57,7 +57,7 @@ class Database:
                 return
             driver = (await connection.get_raw_connection()).driver_connection
             path = Path(str(self._engine.url.database))
-            await _look_through(driver, path)
+            await look_through(driver, path, QUICK_CHECK_SECONDS)
             await upgrade(connection, partial(_keep_copy, path))
             self._group_commit = GroupCommit(driver)
 
@@ -126,7 +126,7 @@ async def open_database(address: str) -> AsyncIterator[Database]:
             except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
                 # The last two: a parameter in the address that the driver does not know or cannot read.
                 cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-                raise _unusable(_shown(url), explain(cause)) from None
+                raise unusable(_shown(url), explain(cause)) from None
             yield database
         finally:
             # To the end: a close that is cut off would leave SQLite's thread running.
@@ -192,26 +192,6 @@ def _alone(url: URL) -> Iterator[None]:
         yield
 
 
-async def _look_through(driver: Any, path: Path) -> None:
-    """See whether the pages of an SQLite file fit together, for as long as a start may take.
-
-    Raises DatabaseUnusable, sqlite3.Error.
-    """
-    look = asyncio.ensure_future(driver.execute_fetchall("PRAGMA quick_check(1)"))
-    done, _ = await asyncio.wait([look], timeout=QUICK_CHECK_SECONDS)
-    if not done:
-        await driver.interrupt()
-    try:
-        [[finding]] = await look
-    except sqlite3.OperationalError as error:
-        if done or error.sqlite_errorname != "SQLITE_INTERRUPT":
-            raise
-        log.info("%s is too large to be looked through at the start; `bot.py backup` does so in full", path)
-        return
-    if finding != "ok":
-        raise _unusable(str(path), damaged(finding))
-
-
 async def _keep_copy(path: Path, schema: str) -> None:
     """Copy an SQLite file before its schema is changed. Raises DatabaseUnusable."""
     from db.backup import keep_copy  # where there is something to migrate, as with Alembic
@@ -230,12 +210,6 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _unusable(shown: str, trouble: Trouble) -> DatabaseUnusable:
-    reason, remedy, may_pass = trouble
-    sentence = f"The database {shown} cannot be used: {reason}. Nothing in it was changed. {remedy}"
-    return DatabaseUnusable(sentence, may_pass=may_pass)
 
 
 def _shown(url: URL) -> str:
