@@ -228,7 +228,8 @@ async def open_bot(
         builder = Builder(session, state, chat_router, image_router)
         assistant = Assistant(database, *builder.build(settings, find_keys))
         async with Colloquy(assistant, settings, builder) as bot:
-            state.notices.listeners.append(bot.tell_owner)
+            for listeners in (state.notices.listeners, database.listeners):
+                listeners.append(bot.tell_owner)
             try:
                 yield bot
             finally:

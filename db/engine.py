@@ -45,6 +45,8 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
+        self._failing = False
+        self.listeners: list[Callable[[str], None]] = []  # told when the books close, and when they open
 
     async def prepare(self) -> None:
         """Bring the schema up to date, after a look at an SQLite file and a copy of it.
@@ -100,6 +102,19 @@ class Database:
             await self.run(work)
             if self._owed and self._owed[0] is work:  # nobody else has made it meanwhile
                 self._owed.popleft()
+
+    def note(self, failure: DatabaseError | None) -> None:
+        """Remember whether the books can be written; the listeners are told when that changes."""
+        if self._failing is (failure is not None):
+            return
+        self._failing = failure is not None
+        sentence = "The books can be written again."
+        if failure is not None:
+            reason = explain(failure.__cause__ or failure).reason
+            sentence = f"The books cannot be written: {reason}. Until they can be, no vendor is asked."
+        log.warning("%s", sentence)
+        for listener in self.listeners:
+            listener(sentence)
 
     async def close(self) -> None:
         """Let what is running end, and run nothing more: it would open the file anew."""

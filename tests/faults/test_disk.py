@@ -27,6 +27,7 @@ from tests.faults.disks import filled, no_room_for, small_disk
 from tests.hosted_bot import Host
 from tests.living_bot import answered
 
+OWNER_CHANNEL = 500_000_000_000_000_001
 BOT = Path(__file__).parent.parent.parent / "bot.py"
 
 
@@ -174,6 +175,11 @@ async def live_through(
     assert await process.wait() == 0
 
 
+def told(host: Host) -> list[str]:
+    """What the owner has read in their channel."""
+    return [message.content for message in host.fake.messages if message.channel_id == OWNER_CHANNEL]
+
+
 BOOKS = Books(
     ["answered"] * 3,
     ["settled"] * 3,
@@ -186,10 +192,14 @@ async def test_bot_lives_through_a_used_up_quota(
 ) -> None:
     """Fault 39: no vendor is asked, the answer in flight arrives, and with room again all is booked."""
     host = Host(tmp_path, fake, vendor.url)
+    host.write(env=host.read(".env") + f"OWNER_CHANNEL_ID={OWNER_CHANNEL}\n")
     async with host.start() as process:
         await fake.ready()
         await live_through(host, vendor, process, no_room_for(process.pid))
 
+    begun, over = told(host)
+    assert begun.startswith("The books cannot be written: the disk could not be written or read")
+    assert over == "The books can be written again."
     assert await read_books(host.database_url) == BOOKS
 
 
