@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import os
@@ -18,8 +17,6 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-import doctor
-import verify
 from assistant import Assistant, KeyMemory
 from building import Builder
 from cogs import messages
@@ -28,6 +25,7 @@ from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
+from commands import EXIT_CONFIGURATION, parse, perform
 from configuration import all_secrets, configure
 from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
 from db.ledger import reconcile
@@ -53,9 +51,6 @@ EXTENSIONS = (
     "cogs.last",
     "cogs.status",
 )
-
-# The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
-EXIT_CONFIGURATION = 78
 
 # How long a stop waits for finished answers to reach Discord.
 DELIVERY_SECONDS = 5.0
@@ -253,18 +248,12 @@ async def _reconcile(database: Database) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Start the bot with the settings of this folder, or examine them; return the exit status."""
-    parser = argparse.ArgumentParser(description="Colloquy, a Discord bot that you host yourself.")
-    commands_of = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands_of.add_parser("run", help="start the bot (the default)")
-    doctor.add_arguments(commands_of.add_parser("doctor", help="check settings, token, database and keys"))
-    verify.add_arguments(commands_of.add_parser("verify", help="check the books, also of a running bot"))
-    chosen = parser.parse_args(arguments)
-    set_up_logging("WARNING" if chosen.command in ("doctor", "verify") else "INFO")
-    if chosen.command == "doctor":
-        return doctor.main(chosen)
-    if chosen.command == "verify":
-        return verify.main(chosen)
+    """Start the bot with the settings of this folder, or do another command; return the exit status."""
+    options = parse(arguments)
+    if options.command != "run":
+        set_up_logging("WARNING")
+        return perform(options)
+    set_up_logging("INFO")
     try:
         read = partial(configure, os.environ, Path())
         settings, variables = read()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import DELIVERY_SECONDS, EXIT_CONFIGURATION
+from bot import DELIVERY_SECONDS
+from commands import EXIT_CONFIGURATION
 from settings import HOW_TO_GET_A_TOKEN, Settings
 
 ROOT = Path(__file__).parent.parent

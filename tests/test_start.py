@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import EXIT_CONFIGURATION
+from commands import EXIT_CONFIGURATION
 from configuration import all_secrets, configure
 from settings import HOW_TO_GET_A_TOKEN, Settings, SettingsError
 
