@@ -27,8 +27,8 @@ from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
 from commands import EXIT_CONFIGURATION, parse, perform
 from configuration import all_secrets, configure
-from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
-from db.ledger import reconcile
+from db.engine import DatabaseAway, DatabaseError, DatabaseUnusable, open_database
+from db.keeping import end_orphans, keeping
 from logs import set_up_logging
 from providers.catalog import CatalogError
 from providers.keys import FindSecrets
@@ -218,33 +218,27 @@ async def open_bot(
     still being answered is cut off and booked. Raises CatalogError, SettingsError, DatabaseUnusable.
     """
     async with (
-        open_database(settings.database_url.get_secret_value()) as database,
+        open_database(settings.database_url.get_secret_value(), patient=True) as database,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
-        await _reconcile(database)
         state = State(KeyMemory(database))
-        await state.pool.load()
+        try:
+            await end_orphans(database)
+            await state.pool.load()
+        except DatabaseError as error:
+            unusable = DatabaseAway if database.process else DatabaseUnusable
+            raise unusable(f"The database cannot be used: {error.__cause__ or error}.") from None
         builder = Builder(session, state, chat_router, image_router)
         assistant = Assistant(database, *builder.build(settings, find_keys))
-        async with Colloquy(assistant, settings, builder) as bot:
+        async with (
+            Colloquy(assistant, settings, builder) as bot,
+            keeping(database, state.pool.refresh),
+        ):
             state.notices.listeners.append(bot.tell_owner)
             try:
                 yield bot
             finally:
                 await bot.finish()
-
-
-async def _reconcile(database: Database) -> None:
-    try:
-        found = await database.run(reconcile)
-    except DatabaseError as error:
-        raise DatabaseUnusable(f"The database cannot be used: {error.__cause__ or error}.") from None
-    if found.attempts or found.requests:
-        log.warning(
-            "the last run ended in the middle of %d requests; %d calls are booked at the most they may cost",
-            found.requests,
-            found.attempts,
-        )
 
 
 def main(arguments: list[str]) -> int:
@@ -266,7 +260,7 @@ def main(arguments: list[str]) -> int:
         return EXIT_CONFIGURATION
     except DatabaseUnusable as error:
         print(f"Colloquy cannot start. {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return 1 if isinstance(error, DatabaseAway) else EXIT_CONFIGURATION
     except discord.LoginFailure:
         print(
             "Colloquy cannot start. Discord refused DISCORD_TOKEN. Copy it again from the page Bot of your "

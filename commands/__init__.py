@@ -10,7 +10,7 @@ import argparse
 import sys
 from importlib import import_module
 
-from db.engine import DatabaseUnusable
+from db.engine import DatabaseAway, DatabaseUnusable
 from providers.catalog import CatalogError
 from settings import SettingsError
 
@@ -79,7 +79,7 @@ def perform(options: argparse.Namespace) -> int:
         return EXIT_CONFIGURATION
     except DatabaseUnusable as error:
         print(error, file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return 1 if isinstance(error, DatabaseAway) else EXIT_CONFIGURATION
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 1

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.server import MIGRATING, wait_for_turn
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -34,6 +36,8 @@ def migration_config() -> Config:
 async def upgrade(connection: AsyncConnection) -> None:
     """Run the migrations that are missing, in one transaction. Raises SchemaTooNew."""
     async with connection.begin():
+        # Of processes that start together one migrates, and the others wait for it.
+        await wait_for_turn(connection, MIGRATING)
         if await connection.run_sync(read_revisions) != [newest_revision()]:
             await connection.run_sync(_upgrade)
         # A database that can only be read opens all the same. This changes nothing, and fails there.

@@ -30,7 +30,9 @@ MakeDatabase = Callable[[], AbstractContextManager[str]]
 
 GIVEN = os.environ.get("COLLOQUY_TEST_POSTGRESQL", "")
 REQUIRED = GIVEN == "required"
-# What is lost when the machine goes down would be no loss, and what is asked of these is done in a moment.
+# A user of this name has to give a password, all others are taken at their word.
+NEEDS_PASSWORD = "guarded"
+# Nothing is lost that anybody would miss when the machine goes down.
 IN_A_HURRY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
 
@@ -68,7 +70,13 @@ class Cluster:
             capture_output=True,
             **self._user,
         )
+        access = folder / "data" / "pg_hba.conf"
+        access.write_text(f"local all {NEEDS_PASSWORD} scram-sha-256\n{access.read_text()}")
         self._process: subprocess.Popen[bytes] | None = None
+
+    def execute(self, statement: str) -> None:
+        """Carry out one statement as the server's owner."""
+        asyncio.run(_execute(self.url, statement))
 
     def start(self) -> None:
         """Start the server and wait until it can be used."""
@@ -83,7 +91,7 @@ class Cluster:
         deadline = time.monotonic() + 30
         while True:
             try:
-                asyncio.run(_execute(self.url, "SELECT 1"))
+                self.execute("SELECT 1")
                 return
             except (OSError, asyncpg.PostgresError):
                 if time.monotonic() > deadline or self._process.poll() is not None:
