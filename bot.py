@@ -27,9 +27,9 @@ from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
 from commands import EXIT_CONFIGURATION, exit_status, parse, perform
 from configuration import all_secrets, configure
-from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
+from db.engine import DatabaseError, DatabaseUnusable, open_database
 from db.files import explain
-from db.ledger import reconcile
+from db.keeping import end_orphans, keeping
 from logs import set_up_logging
 from providers.catalog import CatalogError
 from providers.keys import FindSecrets
@@ -219,37 +219,31 @@ async def open_bot(
     still being answered is cut off and booked. Raises CatalogError, SettingsError, DatabaseUnusable.
     """
     async with (
-        open_database(settings.database_url.get_secret_value()) as database,
+        open_database(settings.database_url.get_secret_value(), patient=True) as database,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
-        await _reconcile(database)
         state = State(KeyMemory(database))
-        await state.pool.load()
+        try:
+            await end_orphans(database)
+            await state.pool.load()
+        except DatabaseError as error:
+            trouble = explain(error)
+            raise DatabaseUnusable(
+                f"The database cannot be used: {trouble.reason}. {trouble.remedy}",
+                may_pass=trouble.may_pass or database.process != 0,  # a server may come back
+            ) from None
         builder = Builder(session, state, chat_router, image_router)
         assistant = Assistant(database, *builder.build(settings, find_keys))
-        async with Colloquy(assistant, settings, builder) as bot:
+        async with (
+            Colloquy(assistant, settings, builder) as bot,
+            keeping(database, state.pool.refresh),
+        ):
             for listeners in (state.notices.listeners, database.listeners):
                 listeners.append(bot.tell_owner)
             try:
                 yield bot
             finally:
                 await bot.finish()
-
-
-async def _reconcile(database: Database) -> None:
-    try:
-        found = await database.run(reconcile)
-    except DatabaseError as error:
-        trouble = explain(error.__cause__ or error)
-        raise DatabaseUnusable(
-            f"The database cannot be used: {trouble.reason}. {trouble.remedy}", may_pass=trouble.may_pass
-        ) from None
-    if found.attempts or found.requests:
-        log.warning(
-            "the last run ended in the middle of %d requests; %d calls are booked at the most they may cost",
-            found.requests,
-            found.attempts,
-        )
 
 
 def main(arguments: list[str]) -> int:

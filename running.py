@@ -43,14 +43,15 @@ Read = Callable[[], tuple[Settings, Variables]]
 class Signals:
     """What the process is told from outside, for as long as the block lasts.
 
-    SIGTERM or SIGINT (Ctrl-C) set `stop`; each further one cancels the task that entered the block. SIGHUP
-    sets `reload`, unless it says that the terminal was closed. Windows has none of them: there Ctrl-C
-    cancels that task at once.
+    SIGTERM or SIGINT (Ctrl-C) set `stop`; each further one cancels the task that entered the block, and so
+    does the first while `opening` holds. SIGHUP sets `reload`, unless it says that the terminal was closed.
+    Windows has none of them: there Ctrl-C cancels that task at once.
     """
 
     def __init__(self) -> None:
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
+        self.opening = True  # nobody is being answered yet, and it may wait for a server that is away
 
     def __enter__(self) -> Signals:
         task = asyncio.current_task()
@@ -70,7 +71,7 @@ class Signals:
                 asyncio.get_running_loop().remove_signal_handler(number)
 
     def _stop(self) -> None:
-        if self.stop.is_set():
+        if self.stop.is_set() or self.opening:
             self._task.cancel()
         self.stop.set()
 
@@ -89,6 +90,7 @@ async def run(opening: AbstractAsyncContextManager[Colloquy], variables: Variabl
     with Signals() as signals:
         try:
             async with opening as bot:
+                signals.opening = False
                 await _serve(bot, signals, variables, read)
         except asyncio.CancelledError:
             log.info("stopped at once")

@@ -68,6 +68,7 @@ class Booking:
             tokens,
             pictures,
             micros,
+            process=database.process,
         )
         self.request_id = 0
         self._shared = _Shared()

@@ -85,8 +85,7 @@ async def back_up(address: str, target: Path, advance: Advance = lambda done, to
         await asyncio.to_thread(put_in_place, partial, target)
         return Backup(target, size, schema, rows, problems)
     except (sqlite3.Error, DBAPIError, OSError) as error:
-        reason = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        raise BackupError(f"No backup of {source} was made: {explain(reason).reason}.") from None
+        raise BackupError(f"No backup of {source} was made: {explain(error).reason}.") from None
     finally:
         stop.set()
         discard(partial)

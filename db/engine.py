@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -12,15 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import NullPool, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database` raises
+from db.files import DatabaseAway as DatabaseAway  # what `open_database` raises
+from db.files import DatabaseUnusable as DatabaseUnusable
 from db.files import explain, look_through, only_process, refuse_leftovers, unusable
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
+from db.server import Presence, create_engine, describe, may_pass, reaching
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,9 @@ T = TypeVar("T")
 
 # How long the look at an SQLite file may take at the start: some 800 MB on a machine of 2026.
 QUICK_CHECK_SECONDS = 1.0
+# Seconds between tries to reach a server: doubled each time, up to the longest.
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
 
 # What the functions of this package take.
 Connection = AsyncConnection
@@ -37,10 +43,14 @@ DatabaseError = SQLAlchemyError
 
 
 class Database:
-    """Runs transactions. On SQLite there is one connection, and they run one after the other."""
+    """Runs transactions. On SQLite there is one connection, and they run one after the other.
+
+    On PostgreSQL the process shows that it lives, to others that use the same database.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._presence = Presence(engine.url) if engine.dialect.name == "postgresql" else None
         self._group_commit: GroupCommit | None = None  # on SQLite
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
@@ -53,15 +63,31 @@ class Database:
 
         Raises DatabaseUnusable, and what a database that cannot be used makes its driver raise.
         """
-        async with self._engine.connect() as connection:
-            if connection.dialect.name != "sqlite":
+        if self._presence is not None:
+            await self._presence.show()
+            # To change a large table may take longer than any statement of a bot that runs.
+            engine = create_engine(self._engine.url, statement_seconds=None, poolclass=NullPool)
+            async with engine.connect() as connection:
                 await upgrade(connection)
-                return
+            await engine.dispose()
+            return
+        async with self._engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             path = Path(str(self._engine.url.database))
             await look_through(driver, path, QUICK_CHECK_SECONDS)
             await upgrade(connection, partial(_keep_copy, path))
             self._group_commit = GroupCommit(driver)
+
+    @property
+    def process(self) -> int:
+        """The number of this process among those that share the database; 0 on SQLite, where it is alone."""
+        return self._presence.number if self._presence is not None else 0
+
+    async def show_presence(self) -> None:
+        """Let the others see that this process lives, again if need be. Raises DatabaseError."""
+        if self._presence is not None:
+            with reaching():
+                await self._presence.show()
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in a transaction: committed when it returns, rolled back when it fails.
@@ -74,8 +100,9 @@ class Database:
             if self._group_commit is not None:
                 result: T = await self._group_commit.run(work)
                 return result
-            async with self._engine.begin() as connection:
-                return await work(connection)
+            with reaching():
+                async with self._engine.begin() as connection:
+                    return await work(connection)
 
         if self._closed:
             raise InvalidRequestError("the database is closed")
@@ -88,8 +115,9 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction as a context manager, for a caller that nobody cancels; see `run`."""
         alone = self._group_commit.lock if self._group_commit is not None else nullcontext()
-        async with alone, self._engine.begin() as connection:
-            yield connection
+        with reaching():
+            async with alone, self._engine.begin() as connection:
+                yield connection
 
     def owe(self, work: Callable[[AsyncConnection], Awaitable[object]]) -> None:
         """Remember a write that could not be made; `work` has to be one that may safely run twice."""
@@ -110,7 +138,7 @@ class Database:
         self._failing = failure is not None
         sentence = "The books can be written again."
         if failure is not None:
-            reason = explain(failure.__cause__ or failure).reason
+            reason = explain(failure).reason
             sentence = f"The books cannot be written: {reason}. Until they can be, no vendor is asked."
         log.warning("%s", sentence)
         for listener in self.listeners:
@@ -121,31 +149,51 @@ class Database:
         self._closed = True
         if self._running:
             await asyncio.wait(self._running)
+        if self._presence is not None:
+            await self._presence.close()
         await self._engine.dispose()
 
 
 @asynccontextmanager
-async def open_database(address: str) -> AsyncIterator[Database]:
+async def open_database(address: str, *, patient: bool = False) -> AsyncIterator[Database]:
     """Open the database at an SQLAlchemy address and bring its schema up to date.
 
-    Raises DatabaseUnusable.
+    `patient`: wait for a server that is away, however long. Raises DatabaseUnusable.
     """
     url = _read_address(address)
     with _alone(url):
         database = Database(_create_engine(url))
         try:
-            try:
-                await database.prepare()
-            except SchemaTooNew as error:
-                raise DatabaseUnusable(str(error)) from None
-            except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
-                # The last two: a parameter in the address that the driver does not know or cannot read.
-                cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-                raise unusable(_shown(url), explain(cause)) from None
+            pause = FIRST_PAUSE_SECONDS
+            while True:
+                try:
+                    await _prepare(database, url)
+                    break
+                except DatabaseAway as error:
+                    if not patient:
+                        raise
+                    log.warning("%s The next try is in %.0f seconds.", error, pause)
+                await asyncio.sleep(pause * random.uniform(0.8, 1))
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             yield database
         finally:
             # To the end: a close that is cut off would leave SQLite's thread running.
             await to_the_end(database.close())
+
+
+async def _prepare(database: Database, url: URL) -> None:
+    try:
+        await database.prepare()
+    except SchemaTooNew as error:
+        raise DatabaseUnusable(str(error)) from None
+    except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
+        if url.get_backend_name() == "postgresql" and may_pass(error):
+            raise DatabaseAway(
+                f"The database {_shown(url)} cannot be reached: {describe(error)}. Is its server running, "
+                "and does DATABASE_URL name the right one?"
+            ) from None
+        # Of the last two: a parameter in the address that the driver does not know or cannot read.
+        raise unusable(_shown(url), explain(error)) from None
 
 
 async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
@@ -185,7 +233,7 @@ def _read_address(address: str) -> URL:
 
 def _create_engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, hide_parameters=True)
+        return create_engine(url, pool_pre_ping=True)  # after the server was away, what is pooled is dead
     # One connection: SQLite before 3.51.3 can corrupt a WAL file that two connections share, and a single
     # writer with BEGIN IMMEDIATE neither collides nor loses updates.
     engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True)

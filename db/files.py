@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sqlalchemy.exc import DBAPIError
+
 if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
     import fcntl
 
@@ -38,6 +40,13 @@ class DatabaseUnusable(Exception):
         self.may_pass = may_pass
 
 
+class DatabaseAway(DatabaseUnusable):
+    """The database's server cannot be reached now; a later try may go better."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, may_pass=True)
+
+
 class Trouble(NamedTuple):
     """What an error of a file means: "it is damaged", and what to do about that."""
 
@@ -47,7 +56,9 @@ class Trouble(NamedTuple):
 
 
 def explain(error: BaseException) -> Trouble:
-    """What an error of SQLite or of the operating system means, in plain words."""
+    """What an error of a database or of the operating system means, in plain words."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
     name = getattr(error, "sqlite_errorname", "")
     number = error.errno if isinstance(error, OSError) else None
     if name == "SQLITE_FULL" or number in FULL:
@@ -64,7 +75,8 @@ def explain(error: BaseException) -> Trouble:
         return Trouble(f"it is not there, or cannot be opened ({error})", "Check DATABASE_URL and the disk.")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Trouble(f"another program keeps it locked ({error})", "Stop that program first.", True)
-    return Trouble(str(error), "Check DATABASE_URL, the disk and who may write there.")
+    reason = str(error) or type(error).__name__
+    return Trouble(reason, "Check DATABASE_URL, the disk and who may write there.")
 
 
 def unusable(shown: str, trouble: Trouble) -> DatabaseUnusable:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.server import MIGRATING, wait_for_turn
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -49,6 +51,8 @@ async def upgrade(
     if found and found != [newest_revision()] and before is not None:
         await before(found[0])
     async with connection.begin():
+        # Of processes that start together one migrates, and the others wait for it.
+        await wait_for_turn(connection, MIGRATING)
         if await connection.run_sync(read_revisions) != [newest_revision()]:
             await connection.run_sync(_upgrade)
         # A database that can only be read opens all the same, and so does one on a disk that is full. This

@@ -46,9 +46,8 @@ async def restore(
         refuse_newer(backup, schema)
         problems = await read_books(backup, schema)
     except (sqlite3.Error, DBAPIError) as error:
-        reason = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         raise BackupError(
-            f"{backup} is no backup that can be used: {explain(reason).reason}. Nothing was changed."
+            f"{backup} is no backup that can be used: {explain(error).reason}. Nothing was changed."
         ) from None
     path = Path(str(url.database))
     with only_process(path):

@@ -105,17 +105,12 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 def test_unusable_database_ends_the_start(tmp_path: Path) -> None:
     """A database that cannot be opened is told in a sentence before Discord is asked, with status 78."""
     (tmp_path / "file").write_text("something")
-    for address, sentence in (
-        (f"sqlite+aiosqlite:///{tmp_path}/file/x.db", "The folder of"),
-        (
-            f"postgresql+asyncpg://me:{CANARY}@127.0.0.1:1/name",
-            "The database name on 127.0.0.1 cannot be used",
-        ),
-    ):
-        status, text = start(tmp_path, DISCORD_TOKEN=CANARY, DATABASE_URL=address)
+    address = f"sqlite+aiosqlite:///{tmp_path}/file/x.db"
 
-        assert status == EXIT_CONFIGURATION
-        assert f"Colloquy cannot start. {sentence}" in text
+    status, text = start(tmp_path, DISCORD_TOKEN=CANARY, DATABASE_URL=address)
+
+    assert status == EXIT_CONFIGURATION
+    assert "Colloquy cannot start. The folder of" in text
 
 
 def test_what_a_start_does_not_need_is_not_imported(new_database_url: str) -> None:
