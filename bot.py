@@ -25,9 +25,10 @@ from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
-from commands import EXIT_CONFIGURATION, parse, perform
+from commands import EXIT_CONFIGURATION, exit_status, parse, perform
 from configuration import all_secrets, configure
-from db.engine import DatabaseAway, DatabaseError, DatabaseUnusable, open_database
+from db.engine import DatabaseError, DatabaseUnusable, open_database
+from db.files import explain
 from db.keeping import end_orphans, keeping
 from logs import set_up_logging
 from providers.catalog import CatalogError
@@ -226,8 +227,10 @@ async def open_bot(
             await end_orphans(database)
             await state.pool.load()
         except DatabaseError as error:
-            unusable = DatabaseAway if database.process else DatabaseUnusable
-            raise unusable(f"The database cannot be used: {error.__cause__ or error}.") from None
+            reason, remedy, may_pass = explain(error.__cause__ or error)
+            raise DatabaseUnusable(
+                f"The database cannot be used: {reason}. {remedy}", may_pass=may_pass or database.process > 0
+            ) from None
         builder = Builder(session, state, chat_router, image_router)
         assistant = Assistant(database, *builder.build(settings, find_keys))
         async with (
@@ -260,7 +263,7 @@ def main(arguments: list[str]) -> int:
         return EXIT_CONFIGURATION
     except DatabaseUnusable as error:
         print(f"Colloquy cannot start. {error}", file=sys.stderr)
-        return 1 if isinstance(error, DatabaseAway) else EXIT_CONFIGURATION
+        return exit_status(error)
     except discord.LoginFailure:
         print(
             "Colloquy cannot start. Discord refused DISCORD_TOKEN. Copy it again from the page Bot of your "

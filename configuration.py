@@ -51,12 +51,20 @@ def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Varia
             f"{variable} has a space, a quotation mark or another character in it that no key has. "
             "Copy it again."
         )
+    if settings is not None and _has_no_place_for_backups(settings):
+        problems.append("[backup] every_hours needs a folder as well, where PostgreSQL is used.")
     ours = [name.upper() for name in Settings.model_fields if name not in TABLES]
     for wrong, right in variables.misspelt([*known, *ours]):
         problems.append(f".env: nothing reads {wrong}. Is {right} meant?")
     if problems or settings is None:
         raise SettingsError(problems)
     return settings, variables
+
+
+def _has_no_place_for_backups(settings: Settings) -> bool:
+    """Whether backups are to be made by the clock, and there is no file to put them beside."""
+    is_file = settings.database_url.get_secret_value().startswith("sqlite")
+    return settings.backup.every_hours > 0 and settings.backup.folder is None and not is_file
 
 
 def _chain(name: str, settings: Settings | None, toml: Mapping[str, Any]) -> list[str]:

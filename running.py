@@ -17,6 +17,7 @@ import aiohttp
 import discord
 from discord.ext import commands
 
+from backups import keep_backups
 from configuration import all_secrets
 from logs import set_up_logging
 from providers.catalog import CatalogError
@@ -100,6 +101,7 @@ async def _serve(bot: Colloquy, signals: Signals, variables: Variables, read: Re
     connection = asyncio.create_task(stay_connected(bot, bot.settings.discord_token.get_secret_value()))
     told = asyncio.create_task(signals.stop.wait())
     reloading = asyncio.create_task(_reload_when_told(bot, signals, variables, read))
+    copying = asyncio.create_task(keep_backups(lambda: bot.settings, bot.tell_owner))
     try:
         await asyncio.wait((connection, told), return_when=asyncio.FIRST_COMPLETED)
         if connection.done():
@@ -108,9 +110,10 @@ async def _serve(bot: Colloquy, signals: Signals, variables: Variables, read: Re
             log.info("stopping: what is being answered gets %g seconds", bot.settings.stop_seconds)
             await bot.finish(bot.settings.stop_seconds)
     finally:
-        for task in (connection, told, reloading):
+        tasks = (connection, told, reloading, copying)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(connection, told, reloading, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def stay_connected(bot: commands.Bot, token: str, first_pause: float = FIRST_PAUSE_SECONDS) -> None:

@@ -10,18 +10,23 @@ import argparse
 import sys
 from importlib import import_module
 
-from db.engine import DatabaseAway, DatabaseUnusable
+from db.engine import DatabaseUnusable
 from providers.catalog import CatalogError
 from settings import SettingsError
 
 # The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
 EXIT_CONFIGURATION = 78
+# The one that says "try again later" (sysexits.h): a disk that is full, a file that is locked.
+EXIT_TRY_AGAIN = 75
 
 # In the order in which `--help` lists them. All but `run` have a module of that name here.
 COMMANDS = {
     "run": "start the bot (what happens without a command too)",
     "demo": "try the bot in a local web page: no Discord account, no key",
     "doctor": "check settings, token, database and every key",
+    "backup": "copy the database, also of a running bot",
+    "restore": "put a backup in the database's place",
+    "export": "write everything as JSON lines",
     "verify": "check that the books agree, also of a running bot",
 }
 
@@ -36,6 +41,7 @@ exit status:
   0   done, and all is well
   1   something is wrong; it says what
   2   the command line could not be understood
+  75  the database cannot be used for now (a full disk, for one): another try may go better
   78  the settings or the database cannot be used: nothing gets better by trying again"""
 
 RUN = f"""\
@@ -68,6 +74,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
+def exit_status(error: DatabaseUnusable) -> int:
+    """What a process ends with that cannot use its database."""
+    return EXIT_TRY_AGAIN if error.may_pass else EXIT_CONFIGURATION
+
+
 def perform(options: argparse.Namespace) -> int:
     """Do what the subcommand (any but `run`) is for; return the exit status."""
     try:
@@ -79,7 +90,7 @@ def perform(options: argparse.Namespace) -> int:
         return EXIT_CONFIGURATION
     except DatabaseUnusable as error:
         print(error, file=sys.stderr)
-        return 1 if isinstance(error, DatabaseAway) else EXIT_CONFIGURATION
+        return exit_status(error)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 1

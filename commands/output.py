@@ -28,7 +28,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
         table = Table()
         for column, right in zip(columns, numeric, strict=True):
-            table.add_column(column, justify="right" if right else "left")
+            table.add_column(column, justify="right" if right else "left", overflow="fold")
         for row in texts:
             table.add_row(*map(Text, row))
         Console().print(table)

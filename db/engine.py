@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import sqlite3
-import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +18,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database` raises
+from db.files import Trouble, damaged, explain, only_process, refuse_leftovers
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
-from db.server import Presence, create_engine, describe, may_pass, reaching
-
-if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
-    import fcntl
+from db.server import Presence, create_engine, explain_server, reaching
 
 log = logging.getLogger(__name__)
 
@@ -33,20 +31,14 @@ T = TypeVar("T")
 # Seconds between tries to reach a server: doubled each time, up to the longest.
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+# How long the look at an SQLite file may take at the start: some 800 MB on a machine of 2026.
+QUICK_CHECK_SECONDS = 1.0
 
 # What the functions of this package take.
 Connection = AsyncConnection
 
 # What any read or write may raise when the database fails: locked, full, gone.
 DatabaseError = SQLAlchemyError
-
-
-class DatabaseUnusable(Exception):
-    """The database cannot be opened; the text says why and what to do, and holds no password."""
-
-
-class DatabaseAway(DatabaseUnusable):
-    """The database's server cannot be reached now; a later try may go better."""
 
 
 class Database:
@@ -64,7 +56,10 @@ class Database:
         self._closed = False
 
     async def prepare(self) -> None:
-        """Bring the schema up to date. Raises what a database that cannot be used makes its driver raise."""
+        """Bring the schema up to date, after a look at an SQLite file and a copy of it.
+
+        Raises DatabaseUnusable, and what a database that cannot be used makes its driver raise.
+        """
         if self._presence is not None:
             await self._presence.show()
             # To change a large table may take longer than any statement of a bot that runs.
@@ -74,10 +69,11 @@ class Database:
             await engine.dispose()
             return
         async with self._engine.connect() as connection:
-            await upgrade(connection)
-            if connection.dialect.name == "sqlite":
-                driver = (await connection.get_raw_connection()).driver_connection
-                self._group_commit = GroupCommit(driver)
+            driver = (await connection.get_raw_connection()).driver_connection
+            path = Path(str(self._engine.url.database))
+            await _look_through(driver, path)
+            await upgrade(connection, partial(_keep_copy, path))
+            self._group_commit = GroupCommit(driver)
 
     @property
     def process(self) -> int:
@@ -149,42 +145,34 @@ async def open_database(address: str, *, patient: bool = False) -> AsyncIterator
     `patient`: wait for a server that is away, however long. Raises DatabaseUnusable.
     """
     url = _read_address(address)
-    async with _only_process(url):
+    with _alone(url):
         database = Database(_create_engine(url))
         try:
-            pause = FIRST_PAUSE_SECONDS
-            while True:
-                try:
-                    await _prepare(database, url)
-                    break
-                except DatabaseAway as error:
-                    if not patient:
-                        raise
-                    log.warning("%s The next try is in %.0f seconds.", error, pause)
-                await asyncio.sleep(pause * random.uniform(0.8, 1))
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            await _prepare(database, url, patient)
             yield database
         finally:
             # To the end: a close that is cut off would leave SQLite's thread running.
             await to_the_end(database.close())
 
 
-async def _prepare(database: Database, url: URL) -> None:
-    try:
-        await database.prepare()
-    except SchemaTooNew as error:
-        raise DatabaseUnusable(str(error)) from None
-    except (DBAPIError, OSError, TypeError, ValueError) as error:
-        if url.get_backend_name() == "postgresql" and may_pass(error):
-            raise DatabaseAway(
-                f"The database {_shown(url)} cannot be reached: {describe(error)}. Is its server running, "
-                "and does DATABASE_URL name the right one?"
-            ) from None
-        # Of the last two: a parameter in the address that the driver does not know or cannot read.
-        raise DatabaseUnusable(
-            f"The database {_shown(url)} cannot be used: {describe(error)}. Nothing in it was changed. "
-            "Check DATABASE_URL, the disk and who may write there."
-        ) from None
+async def _prepare(database: Database, url: URL, patient: bool) -> None:
+    pause = FIRST_PAUSE_SECONDS
+    on_server = url.get_backend_name() == "postgresql"
+    while True:
+        try:
+            await database.prepare()
+            return
+        except SchemaTooNew as error:
+            raise DatabaseUnusable(str(error)) from None
+        except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
+            # The last two: a parameter in the address that the driver does not know or cannot read.
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+            failure = _unusable(_shown(url), explain_server(error) if on_server else explain(cause))
+        if not (patient and on_server and failure.may_pass):
+            raise failure
+        log.warning("%s The next try is in %.0f seconds.", failure, pause)
+        await asyncio.sleep(pause * random.uniform(0.8, 1))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
@@ -233,6 +221,46 @@ def _create_engine(url: URL) -> AsyncEngine:
     return engine
 
 
+@contextmanager
+def _alone(url: URL) -> Iterator[None]:
+    """Be the only process on an SQLite file."""
+    if url.get_backend_name() != "sqlite":
+        yield
+        return
+    path = Path(str(url.database))
+    with only_process(path):
+        refuse_leftovers(path)
+        log.info("SQLite %s, %s", sqlite3.sqlite_version, path)
+        yield
+
+
+async def _look_through(driver: Any, path: Path) -> None:
+    """See whether the pages of an SQLite file fit together, for as long as a start may take.
+
+    Raises DatabaseUnusable, sqlite3.Error.
+    """
+    look = asyncio.ensure_future(driver.execute_fetchall("PRAGMA quick_check(1)"))
+    done, _ = await asyncio.wait([look], timeout=QUICK_CHECK_SECONDS)
+    if not done:
+        await driver.interrupt()
+    try:
+        [[finding]] = await look
+    except sqlite3.OperationalError as error:
+        if done or error.sqlite_errorname != "SQLITE_INTERRUPT":
+            raise
+        log.info("%s is too large to be looked through at the start; `bot.py backup` does so in full", path)
+        return
+    if finding != "ok":
+        raise _unusable(str(path), damaged(finding))
+
+
+async def _keep_copy(path: Path, schema: str) -> None:
+    """Copy an SQLite file before its schema is changed. Raises DatabaseUnusable."""
+    from db.backup import keep_copy  # where there is something to migrate, as with Alembic
+
+    await keep_copy(path, schema)
+
+
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions are begun by begin_immediate alone
     cursor = connection.cursor()
@@ -246,32 +274,14 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
+def _unusable(shown: str, trouble: Trouble) -> DatabaseUnusable:
+    reason, remedy, may_pass = trouble
+    sentence = f"The database {shown} cannot be used: {reason}. Nothing in it was changed. {remedy}"
+    return DatabaseUnusable(sentence, may_pass=may_pass)
+
+
 def _shown(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     # Of the host only what follows the last @: a password with an unquoted @ in it ends up there.
     return f"{url.database} on {(url.host or '').rpartition('@')[2]}"
-
-
-@asynccontextmanager
-async def _only_process(url: URL) -> AsyncIterator[None]:
-    """Hold a lock file beside an SQLite file, so that a second bot does not start on it."""
-    if url.get_backend_name() != "sqlite":
-        yield
-        return
-    path = Path(str(url.database))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise DatabaseUnusable(f"The folder of {path} cannot be written to: {error.strerror}.") from None
-    try:
-        try:
-            if sys.platform != "win32":
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DatabaseUnusable(f"Another Colloquy is already running on {path}. Stop it first.") from None
-        log.info("SQLite %s, %s", sqlite3.sqlite_version, path)
-        yield
-    finally:
-        os.close(lock)

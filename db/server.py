@@ -12,6 +12,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.files import Trouble
+
 # A statement of ours takes milliseconds; one that has to wait so long waits for a server that is gone.
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 20.0
@@ -58,12 +60,16 @@ def describe(error: BaseException) -> str:
     return str(error.orig if isinstance(error, DBAPIError) else error) or type(error).__name__
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether a later try to open the database may go better, with the same settings."""
+def explain_server(error: BaseException) -> Trouble:
+    """What an error in opening a database on a server means, and whether a later try may go better."""
+    may_pass = isinstance(error, OSError)
     if isinstance(error, DBAPIError):
-        code = getattr(error.orig, "sqlstate", None) or ""
-        return error.connection_invalidated or str(code).startswith(PASSING)
-    return isinstance(error, (OSError, ServerAway))
+        code = str(getattr(error.orig, "sqlstate", None) or "")
+        may_pass = error.connection_invalidated or code.startswith(PASSING)
+    remedy = "Check DATABASE_URL, and what its user may do there."
+    if may_pass:
+        remedy = "Is its server running, and does DATABASE_URL name the right one?"
+    return Trouble(describe(error), remedy, may_pass)
 
 
 class Presence:

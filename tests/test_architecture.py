@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = {
     "assistant",
+    "backups",
     "bot",
     "building",
     "cogs",
@@ -36,7 +37,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "logs": (set(), {"pydantic"}),
     "configuration": ({"providers", "settings"}, {"pydantic"}),
     "building": ({"assistant", "providers", "settings"}, {"aiohttp"}),
-    "running": ({"configuration", "logs", "providers", "settings"}, {"aiohttp", "discord"}),
+    "backups": ({"db", "providers", "settings"}, set()),
+    "running": ({"backups", "configuration", "logs", "providers", "settings"}, {"aiohttp", "discord"}),
     "commands": (
         {"configuration", "db", "demo", "logs", "providers", "settings"},
         {"aiohttp", "discord", "rich"},

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,19 @@ from commands import COMMANDS
 ROOT = Path(__file__).parent.parent
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as a host types it."""
-    return subprocess.run(
-        [sys.executable, ROOT / "bot.py", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def run(folder: Path, *arguments: str, stdout: str = "") -> subprocess.CompletedProcess[str]:
+    """The command as a host types it, in a folder with settings; its output may go to a file."""
+    with open(stdout, "w") if stdout else nullcontext(subprocess.PIPE) as output:
+        return subprocess.run(
+            [sys.executable, ROOT / "bot.py", *arguments],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"]},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
 
 
 def test_every_command_has_its_module() -> None:
