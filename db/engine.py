@@ -22,7 +22,7 @@ from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database
 from db.files import Trouble, damaged, explain, only_process, refuse_leftovers
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
-from db.server import Presence, create_engine, explain_server, reaching
+from db.server import Presence, create_engine, explain_server, is_unfinished, reaching
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,11 @@ class Database:
             engine = create_engine(self._engine.url, statement_seconds=None, poolclass=NullPool)
             async with engine.connect() as connection:
                 await upgrade(connection)
+                if await is_unfinished(connection):
+                    raise DatabaseUnusable(
+                        "A move from SQLite to this database is not complete. Give the same command "
+                        "`bot.py migrate --to ...` once more, with DATABASE_URL set to the SQLite file."
+                    )
             await engine.dispose()
             return
         async with self._engine.connect() as connection:

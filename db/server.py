@@ -26,6 +26,10 @@ PASSING = ("08", "53", "57P")
 # The first numbers of advisory locks that two processes may want; what they are is of no importance.
 PROCESSES = 7_230_002
 MIGRATING = 7_230_003
+MOVING = 7_230_004
+
+# The table that is there while a host is being moved to this database.
+UNFINISHED = "unfinished_transfer"
 
 
 class ServerAway(SQLAlchemyError):
@@ -126,6 +130,12 @@ async def read_living(connection: AsyncConnection) -> set[int]:
         {"processes": PROCESSES},
     )
     return set(found.scalars())
+
+
+async def is_unfinished(connection: AsyncConnection) -> bool:
+    """Whether a host that is being moved here has not arrived yet."""
+    found = await connection.scalar(select(func.to_regclass(UNFINISHED).is_not(None)))
+    return bool(found)
 
 
 async def wait_for_turn(connection: AsyncConnection, number: int) -> None:
