@@ -237,7 +237,8 @@ async def open_bot(
             Colloquy(assistant, settings, builder) as bot,
             keeping(database, state.pool.refresh),
         ):
-            state.notices.listeners.append(bot.tell_owner)
+            for listeners in (state.notices.listeners, database.listeners):
+                listeners.append(bot.tell_owner)
             try:
                 yield bot
             finally:

@@ -118,8 +118,13 @@ class Booking:
 
         self._host_limits = limits
         # What could not be booked must be before more is spent; it counts towards the limits too.
-        await self._database.write_owed()
-        await self._database.run(admit)
+        try:
+            await self._database.write_owed()
+            await self._database.run(admit)
+        except DatabaseError as error:
+            self._database.note(error)
+            raise
+        self._database.note(None)
         return self.open
 
     def parts(self, number: int) -> list[Booking]:
@@ -278,6 +283,7 @@ class Booking:
                 except DatabaseError as error:
                     notices.clear()
                     log.error("the books cannot be written: %s", error.__cause__ or error)
+                    self._database.note(error)
                     if delay is not None:
                         await asyncio.sleep(delay)
             self._database.owe(write)

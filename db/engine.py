@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAl
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database` raises
-from db.files import Trouble, damaged, explain, only_process, refuse_leftovers
+from db.files import explain, look_through, only_process, refuse_leftovers, unusable
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
 from db.server import Presence, create_engine, explain_server, is_unfinished, reaching
@@ -54,6 +54,8 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
+        self._failing = False
+        self.listeners: list[Callable[[str], None]] = []  # told when the books close, and when they open
 
     async def prepare(self) -> None:
         """Bring the schema up to date, after a look at an SQLite file and a copy of it.
@@ -76,7 +78,7 @@ class Database:
         async with self._engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             path = Path(str(self._engine.url.database))
-            await _look_through(driver, path)
+            await look_through(driver, path, QUICK_CHECK_SECONDS)
             await upgrade(connection, partial(_keep_copy, path))
             self._group_commit = GroupCommit(driver)
 
@@ -133,6 +135,19 @@ class Database:
             if self._owed and self._owed[0] is work:  # nobody else has made it meanwhile
                 self._owed.popleft()
 
+    def note(self, failure: DatabaseError | None) -> None:
+        """Remember whether the books can be written; the listeners are told when that changes."""
+        if self._failing is (failure is not None):
+            return
+        self._failing = failure is not None
+        sentence = "The books can be written again."
+        if failure is not None:
+            reason = explain(failure.__cause__ or failure).reason
+            sentence = f"The books cannot be written: {reason}. Until they can be, no vendor is asked."
+        log.warning("%s", sentence)
+        for listener in self.listeners:
+            listener(sentence)
+
     async def close(self) -> None:
         """Let what is running end, and run nothing more: it would open the file anew."""
         self._closed = True
@@ -172,7 +187,7 @@ async def _prepare(database: Database, url: URL, patient: bool) -> None:
         except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
             # The last two: a parameter in the address that the driver does not know or cannot read.
             cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-            failure = _unusable(_shown(url), explain_server(error) if on_server else explain(cause))
+            failure = unusable(_shown(url), explain_server(error) if on_server else explain(cause))
         if not (patient and on_server and failure.may_pass):
             raise failure
         log.warning("%s The next try is in %.0f seconds.", failure, pause)
@@ -239,26 +254,6 @@ def _alone(url: URL) -> Iterator[None]:
         yield
 
 
-async def _look_through(driver: Any, path: Path) -> None:
-    """See whether the pages of an SQLite file fit together, for as long as a start may take.
-
-    Raises DatabaseUnusable, sqlite3.Error.
-    """
-    look = asyncio.ensure_future(driver.execute_fetchall("PRAGMA quick_check(1)"))
-    done, _ = await asyncio.wait([look], timeout=QUICK_CHECK_SECONDS)
-    if not done:
-        await driver.interrupt()
-    try:
-        [[finding]] = await look
-    except sqlite3.OperationalError as error:
-        if done or error.sqlite_errorname != "SQLITE_INTERRUPT":
-            raise
-        log.info("%s is too large to be looked through at the start; `bot.py backup` does so in full", path)
-        return
-    if finding != "ok":
-        raise _unusable(str(path), damaged(finding))
-
-
 async def _keep_copy(path: Path, schema: str) -> None:
     """Copy an SQLite file before its schema is changed. Raises DatabaseUnusable."""
     from db.backup import keep_copy  # where there is something to migrate, as with Alembic
@@ -277,12 +272,6 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _unusable(shown: str, trouble: Trouble) -> DatabaseUnusable:
-    reason, remedy, may_pass = trouble
-    sentence = f"The database {shown} cannot be used: {reason}. Nothing in it was changed. {remedy}"
-    return DatabaseUnusable(sentence, may_pass=may_pass)
 
 
 def _shown(url: URL) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import logging
 import os
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
     import fcntl
+
+log = logging.getLogger(__name__)
 
 # What SQLite keeps beside a file. It belongs to that file alone: beside another it would ruin that one.
 SIDECARS = ("-wal", "-shm", "-journal")
@@ -63,10 +67,17 @@ def explain(error: BaseException) -> Trouble:
     return Trouble(str(error), "Check DATABASE_URL, the disk and who may write there.")
 
 
+def unusable(shown: str, trouble: Trouble) -> DatabaseUnusable:
+    """The error to raise for a database with that trouble, told by what is shown of its address."""
+    reason, remedy, may_pass = trouble
+    sentence = f"The database {shown} cannot be used: {reason}. Nothing in it was changed. {remedy}"
+    return DatabaseUnusable(sentence, may_pass=may_pass)
+
+
 def damaged(finding: str) -> Trouble:
     """What it means that a file holds something that no database holds."""
     return Trouble(
-        f"it is damaged, or is no database of Colloquy ({finding})",
+        f"it is damaged, or is no database of Colloquy ({' '.join(finding.split())})",
         "To put a backup in its place: `python bot.py restore` lists them, and tells how.",
     )
 
@@ -113,6 +124,26 @@ def only_process(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+async def look_through(driver: Any, path: Path, seconds: float) -> None:
+    """See whether the pages of a file fit together, as far as one gets in so many seconds.
+
+    `driver` is the asynchronous driver's connection to it. Raises DatabaseUnusable, sqlite3.Error.
+    """
+    look = asyncio.ensure_future(driver.execute_fetchall("PRAGMA quick_check(1)"))
+    done, _ = await asyncio.wait([look], timeout=seconds)
+    if not done:
+        await driver.interrupt()
+    try:
+        [[finding]] = await look
+    except sqlite3.OperationalError as error:
+        if done or error.sqlite_errorname != "SQLITE_INTERRUPT":
+            raise
+        log.info("%s is too large to be looked through at the start; `bot.py backup` does so in full", path)
+        return
+    if finding != "ok":
+        raise unusable(str(path), damaged(finding))
 
 
 def put_in_place(partial: Path, final: Path) -> None:

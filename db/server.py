@@ -54,7 +54,7 @@ def reaching() -> Iterator[None]:
     try:
         yield
     except OSError as error:  # a TimeoutError is one too
-        raise ServerAway(describe(error)) from error
+        raise ServerAway(describe(error)) from None
 
 
 def describe(error: BaseException) -> str:
