@@ -227,10 +227,9 @@ async def open_bot(
             await end_orphans(database)
             await state.pool.load()
         except DatabaseError as error:
-            trouble = explain(error)
+            reason, remedy, may_pass = explain(error.__cause__ or error)
             raise DatabaseUnusable(
-                f"The database cannot be used: {trouble.reason}. {trouble.remedy}",
-                may_pass=trouble.may_pass or database.process != 0,  # a server may come back
+                f"The database cannot be used: {reason}. {remedy}", may_pass=may_pass or database.process > 0
             ) from None
         builder = Builder(session, state, chat_router, image_router)
         assistant = Assistant(database, *builder.build(settings, find_keys))

@@ -27,6 +27,7 @@ COMMANDS = {
     "backup": "copy the database, also of a running bot",
     "restore": "put a backup in the database's place",
     "export": "write everything as JSON lines",
+    "migrate": "move from SQLite to PostgreSQL",
     "verify": "check that the books agree, also of a running bot",
 }
 

@@ -18,22 +18,21 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.files import DatabaseAway as DatabaseAway  # what `open_database` raises
-from db.files import DatabaseUnusable as DatabaseUnusable
+from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database` raises
 from db.files import explain, look_through, only_process, refuse_leftovers, unusable
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
-from db.server import Presence, create_engine, describe, may_pass, reaching
+from db.server import Presence, create_engine, explain_server, is_unfinished, reaching
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long the look at an SQLite file may take at the start: some 800 MB on a machine of 2026.
-QUICK_CHECK_SECONDS = 1.0
 # Seconds between tries to reach a server: doubled each time, up to the longest.
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+# How long the look at an SQLite file may take at the start: some 800 MB on a machine of 2026.
+QUICK_CHECK_SECONDS = 1.0
 
 # What the functions of this package take.
 Connection = AsyncConnection
@@ -69,6 +68,11 @@ class Database:
             engine = create_engine(self._engine.url, statement_seconds=None, poolclass=NullPool)
             async with engine.connect() as connection:
                 await upgrade(connection)
+                if await is_unfinished(connection):
+                    raise DatabaseUnusable(
+                        "A move from SQLite to this database is not complete. Give the same command "
+                        "`bot.py migrate --to ...` once more, with DATABASE_URL set to the SQLite file."
+                    )
             await engine.dispose()
             return
         async with self._engine.connect() as connection:
@@ -138,7 +142,7 @@ class Database:
         self._failing = failure is not None
         sentence = "The books can be written again."
         if failure is not None:
-            reason = explain(failure).reason
+            reason = explain(failure.__cause__ or failure).reason
             sentence = f"The books cannot be written: {reason}. Until they can be, no vendor is asked."
         log.warning("%s", sentence)
         for listener in self.listeners:
@@ -164,36 +168,31 @@ async def open_database(address: str, *, patient: bool = False) -> AsyncIterator
     with _alone(url):
         database = Database(_create_engine(url))
         try:
-            pause = FIRST_PAUSE_SECONDS
-            while True:
-                try:
-                    await _prepare(database, url)
-                    break
-                except DatabaseAway as error:
-                    if not patient:
-                        raise
-                    log.warning("%s The next try is in %.0f seconds.", error, pause)
-                await asyncio.sleep(pause * random.uniform(0.8, 1))
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            await _prepare(database, url, patient)
             yield database
         finally:
             # To the end: a close that is cut off would leave SQLite's thread running.
             await to_the_end(database.close())
 
 
-async def _prepare(database: Database, url: URL) -> None:
-    try:
-        await database.prepare()
-    except SchemaTooNew as error:
-        raise DatabaseUnusable(str(error)) from None
-    except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
-        if url.get_backend_name() == "postgresql" and may_pass(error):
-            raise DatabaseAway(
-                f"The database {_shown(url)} cannot be reached: {describe(error)}. Is its server running, "
-                "and does DATABASE_URL name the right one?"
-            ) from None
-        # Of the last two: a parameter in the address that the driver does not know or cannot read.
-        raise unusable(_shown(url), explain(error)) from None
+async def _prepare(database: Database, url: URL, patient: bool) -> None:
+    pause = FIRST_PAUSE_SECONDS
+    on_server = url.get_backend_name() == "postgresql"
+    while True:
+        try:
+            await database.prepare()
+            return
+        except SchemaTooNew as error:
+            raise DatabaseUnusable(str(error)) from None
+        except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
+            # The last two: a parameter in the address that the driver does not know or cannot read.
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+            failure = unusable(_shown(url), explain_server(error) if on_server else explain(cause))
+        if not (patient and on_server and failure.may_pass):
+            raise failure
+        log.warning("%s The next try is in %.0f seconds.", failure, pause)
+        await asyncio.sleep(pause * random.uniform(0.8, 1))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:

@@ -40,13 +40,6 @@ class DatabaseUnusable(Exception):
         self.may_pass = may_pass
 
 
-class DatabaseAway(DatabaseUnusable):
-    """The database's server cannot be reached now; a later try may go better."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence, may_pass=True)
-
-
 class Trouble(NamedTuple):
     """What an error of a file means: "it is damaged", and what to do about that."""
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import Database, DatabaseError
 from db.ledger import Reconciled, attempts, reconcile, requests
-from db.server import describe, read_living
+from db.server import read_living
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,6 @@ async def keeping(
 async def _keep(
     database: Database, chores: Sequence[Callable[[], Awaitable[object]]], seconds: float
 ) -> None:
-    away = False
     rounds = 0
     missed: Sequence[int] = ()
     while True:
@@ -93,12 +92,8 @@ async def _keep(
             if rounds % ROUNDS_BETWEEN_LOOKS == 0:
                 missed = await end_orphans(database, missed)
         except DatabaseError as error:
-            if not away:
-                log.error("the database is away, so nothing is sent to anybody: %s", describe(error))
-            away = True
+            database.note(error)
         except Exception:  # it must not be the last round
             log.exception("what goes on beside the answers failed; it will be tried again")
         else:
-            if away:
-                log.info("the database is back")
-            away = False
+            database.note(None)

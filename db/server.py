@@ -12,6 +12,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.files import Trouble
+
 # A statement of ours takes milliseconds; one that has to wait so long waits for a server that is gone.
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 20.0
@@ -24,6 +26,10 @@ PASSING = ("08", "53", "57P")
 # The first numbers of advisory locks that two processes may want; what they are is of no importance.
 PROCESSES = 7_230_002
 MIGRATING = 7_230_003
+MOVING = 7_230_004
+
+# The table that is there while a host is being moved to this database.
+UNFINISHED = "unfinished_transfer"
 
 
 class ServerAway(SQLAlchemyError):
@@ -48,7 +54,7 @@ def reaching() -> Iterator[None]:
     try:
         yield
     except OSError as error:  # a TimeoutError is one too
-        raise ServerAway(describe(error)) from error
+        raise ServerAway(describe(error)) from None
 
 
 def describe(error: BaseException) -> str:
@@ -58,12 +64,16 @@ def describe(error: BaseException) -> str:
     return str(error.orig if isinstance(error, DBAPIError) else error) or type(error).__name__
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether a later try to open the database may go better, with the same settings."""
+def explain_server(error: BaseException) -> Trouble:
+    """What an error in opening a database on a server means, and whether a later try may go better."""
+    may_pass = isinstance(error, OSError)
     if isinstance(error, DBAPIError):
-        code = getattr(error.orig, "sqlstate", None) or ""
-        return error.connection_invalidated or str(code).startswith(PASSING)
-    return isinstance(error, (OSError, ServerAway))
+        code = str(getattr(error.orig, "sqlstate", None) or "")
+        may_pass = error.connection_invalidated or code.startswith(PASSING)
+    remedy = "Check DATABASE_URL, and what its user may do there."
+    if may_pass:
+        remedy = "Is its server running, and does DATABASE_URL name the right one?"
+    return Trouble(describe(error), remedy, may_pass)
 
 
 class Presence:
@@ -120,6 +130,12 @@ async def read_living(connection: AsyncConnection) -> set[int]:
         {"processes": PROCESSES},
     )
     return set(found.scalars())
+
+
+async def is_unfinished(connection: AsyncConnection) -> bool:
+    """Whether a host that is being moved here has not arrived yet."""
+    found = await connection.scalar(select(func.to_regclass(UNFINISHED).is_not(None)))
+    return bool(found)
 
 
 async def wait_for_turn(connection: AsyncConnection, number: int) -> None:
