@@ -227,7 +227,7 @@ async def open_bot(
             await end_orphans(database)
             await state.pool.load()
         except DatabaseError as error:
-            reason, remedy, may_pass = explain(error.__cause__ or error)
+            reason, remedy, may_pass = explain(error)
             raise DatabaseUnusable(
                 f"The database cannot be used: {reason}. {remedy}", may_pass=may_pass or database.process > 0
             ) from None

@@ -142,7 +142,7 @@ class Database:
         self._failing = failure is not None
         sentence = "The books can be written again."
         if failure is not None:
-            reason = explain(failure.__cause__ or failure).reason
+            reason = explain(failure).reason
             sentence = f"The books cannot be written: {reason}. Until they can be, no vendor is asked."
         log.warning("%s", sentence)
         for listener in self.listeners:
@@ -186,8 +186,7 @@ async def _prepare(database: Database, url: URL, patient: bool) -> None:
             raise DatabaseUnusable(str(error)) from None
         except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
             # The last two: a parameter in the address that the driver does not know or cannot read.
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-            failure = unusable(_shown(url), explain_server(error) if on_server else explain(cause))
+            failure = unusable(_shown(url), explain_server(error) if on_server else explain(error))
         if not (patient and on_server and failure.may_pass):
             raise failure
         log.warning("%s The next try is in %.0f seconds.", failure, pause)
