@@ -270,7 +270,9 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         raise SettingsError([f"{path.name} cannot be read: {error}. It has to be saved as UTF-8."]) from None
 
 
-def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) -> Settings:
+def read_settings(
+    toml: Mapping[str, Any], env_file: Path, folders: list[Path], *, token_needed: bool = True
+) -> Settings:
     """Read and check everything but the keys. Raises SettingsError with all mistakes at once."""
     fields = Settings.model_fields
     problems = [
@@ -284,6 +286,8 @@ def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) 
             hint = f" Is {close[0]} meant?" if close else ""
             problems.append(f"colloquy.toml: there is no setting {name!r}.{hint}")
     given = {name: value for name, value in toml.items() if name in fields and name not in NEVER_IN_TOML}
+    if not token_needed:
+        given["discord_token"] = "none"  # where no other source has one
     try:
         settings = HostSettings(
             **given,

@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from db.files import DatabaseUnusable, explain, put_in_place, read_only, sidecars
+from db.files import DatabaseUnusable, explain, make_folder, own_as_folder, put_in_place, read_only, sidecars
 from db.migrate import newest_revision
 
 log = logging.getLogger(__name__)
@@ -100,10 +100,11 @@ def begin(target: Path) -> Path:
         raise BackupError(f"{target} is there already. Choose another name, or move it away.")
     partial = target.with_name(f".{target.name}.partial")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         discard(partial)
         _discard_forgotten(target.parent)
         partial.touch(mode=0o600, exist_ok=False)
+        own_as_folder(partial)
     except OSError as error:
         raise BackupError(f"{target} cannot be written: {error.strerror}.") from None
     return partial

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from db.backup import Advance, BackupError, copy_file, discard, read_back, read_books
-from db.files import RESTORING, explain, leftovers, only_process, put_in_place, sidecars
+from db.files import RESTORING, explain, leftovers, only_process, own_as_folder, put_in_place, sidecars
 from db.migrate import known_revisions
 
 
@@ -78,6 +78,7 @@ def _replace(backup: Path, path: Path, force: bool, advance: Advance, problems: 
     discard(restoring)
     try:
         restoring.touch(mode=0o600)
+        own_as_folder(restoring)
         schema, rows = copy_file(backup, restoring, advance)
     except BaseException:
         discard(restoring)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -182,6 +183,21 @@ async def test_bot_does_not_start_in_the_middle_of_a_restore(
     await restore(backup, address(file))
     async with open_database(address(file)) as database:
         assert await discrepancies(database) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make files for others")
+async def test_what_root_makes_belongs_to_whom_the_folder_does(backup: Path, tmp_path: Path) -> None:
+    """Root may back up and restore for a service that is another user, which can go on with the files."""
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+
+    await restore(backup, address(home / "data" / "colloquy.db"))
+    await back_up(address(home / "data" / "colloquy.db"), home / "data" / "backups" / "x.db")
+
+    made = [path for path in home.rglob("*") if path.stat().st_uid != 65534]
+    assert made == []
+    assert len(list(home.rglob("*"))) >= 5
 
 
 async def test_second_restore_waits_for_nobody(backup: Path, tmp_path: Path) -> None:
