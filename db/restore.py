@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from db.backup import Advance, BackupError, copy_file, discard, read_back, read_books
+from db.backup import Advance, BackupError, copy_file, discard, in_thread, read_back, read_books
 from db.files import RESTORING, explain, leftovers, only_process, own_as_folder, put_in_place, sidecars
 from db.migrate import known_revisions
 
@@ -52,7 +52,7 @@ async def restore(
     path = Path(str(url.database))
     with only_process(path):
         try:
-            return await asyncio.to_thread(_replace, backup, path, force, advance, problems)
+            return await in_thread(lambda tell: _replace(backup, path, force, tell, problems), advance)
         except (sqlite3.Error, OSError) as error:
             raise BackupError(f"{backup} was not restored: {explain(error).reason}.") from None
 

@@ -245,6 +245,27 @@ async def test_kills_in_the_middle_of_a_restore_lose_nothing(
         assert not Path(f"{place}.restoring").exists()
 
 
+async def test_cancelled_restore_changes_nothing(file: Path, backup: Path, tmp_path: Path) -> None:
+    """Ctrl-C while the backup is being copied: the old database is where it was, and nothing beside it."""
+    fatten(backup, megabytes=6)
+    before = dump(file)
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        time.sleep(0.1)
+
+    task = asyncio.create_task(restore(backup, address(file), force=True, advance=slowly))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert dump(file) == before
+    assert [path.name for path in tmp_path.iterdir() if "restor" in path.name] == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make files for others")
 async def test_what_root_makes_belongs_to_whom_the_folder_does(backup: Path, tmp_path: Path) -> None:
     """Root may back up and restore for a service that is another user, which can go on with the files."""
