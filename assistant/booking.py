@@ -71,6 +71,7 @@ class Booking:
             tokens,
             pictures,
             micros,
+            process=database.process,
         )
         self.request_id = 0
         self._shared = _Shared()
@@ -130,8 +131,13 @@ class Booking:
 
         self._host_limits = limits
         # What could not be booked must be before more is spent; it counts towards the limits too.
-        await self._database.write_owed()
-        await self._database.run(admit)
+        try:
+            await self._database.write_owed()
+            await self._database.run(admit)
+        except DatabaseError as error:
+            self._database.note(error)
+            raise
+        self._database.note(None)
         return self.open
 
     def parts(self, number: int) -> list[Booking]:
@@ -290,6 +296,7 @@ class Booking:
                 except DatabaseError as error:
                     notices.clear()
                     log.error("the books cannot be written: %s", error.__cause__ or error)
+                    self._database.note(error)
                     if delay is not None:
                         await asyncio.sleep(delay)
             self._database.owe(write)

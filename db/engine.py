@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import random
 import sqlite3
-import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import NullPool, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database` raises
+from db.files import explain, look_through, only_process, refuse_leftovers, unusable
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
 from db.reader import Reader
-
-if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
-    import fcntl
+from db.server import Presence, create_engine, explain_server, is_unfinished, reaching
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# Seconds between tries to reach a server: doubled each time, up to the longest.
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+# How long the look at an SQLite file may take at the start: some 800 MB on a machine of 2026.
+QUICK_CHECK_SECONDS = 1.0
 
 # What the functions of this package take.
 Connection = AsyncConnection
@@ -36,29 +42,59 @@ Connection = AsyncConnection
 DatabaseError = SQLAlchemyError
 
 
-class DatabaseUnusable(Exception):
-    """The database cannot be opened; the text says why and what to do, and holds no password."""
-
-
 class Database:
-    """Runs transactions. On SQLite one connection writes, one after the other, and another one reads."""
+    """Runs transactions. On SQLite one connection writes, one after the other, and another one reads.
+
+    On PostgreSQL the process shows that it lives, to others that use the same database.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._presence = Presence(engine.url) if engine.dialect.name == "postgresql" else None
         self._group_commit: GroupCommit | None = None  # on SQLite
         self._reader: Reader | None = None  # on SQLite
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
+        self._failing = False
+        self.listeners: list[Callable[[str], None]] = []  # told when the books close, and when they open
 
     async def prepare(self) -> None:
-        """Bring the schema up to date. Raises what a database that cannot be used makes its driver raise."""
+        """Bring the schema up to date, after a look at an SQLite file and a copy of it.
+
+        Raises DatabaseUnusable, and what a database that cannot be used makes its driver raise.
+        """
+        if self._presence is not None:
+            await self._presence.show()
+            # To change a large table may take longer than any statement of a bot that runs.
+            engine = create_engine(self._engine.url, statement_seconds=None, poolclass=NullPool)
+            async with engine.connect() as connection:
+                await upgrade(connection)
+                if await is_unfinished(connection):
+                    raise DatabaseUnusable(
+                        "A move from SQLite to this database is not complete. Give the same command "
+                        "`bot.py migrate --to ...` once more, with DATABASE_URL set to the SQLite file."
+                    )
+            await engine.dispose()
+            return
         async with self._engine.connect() as connection:
-            await upgrade(connection)
-            if connection.dialect.name == "sqlite":
-                driver = (await connection.get_raw_connection()).driver_connection
-                self._group_commit = GroupCommit(driver)
-                self._reader = Reader(Path(str(self._engine.url.database)))
+            driver = (await connection.get_raw_connection()).driver_connection
+            path = Path(str(self._engine.url.database))
+            await look_through(driver, path, QUICK_CHECK_SECONDS)
+            await upgrade(connection, partial(_keep_copy, path))
+            self._group_commit = GroupCommit(driver)
+            self._reader = Reader(path)
+
+    @property
+    def process(self) -> int:
+        """The number of this process among those that share the database; 0 on SQLite, where it is alone."""
+        return self._presence.number if self._presence is not None else 0
+
+    async def show_presence(self) -> None:
+        """Let the others see that this process lives, again if need be. Raises DatabaseError."""
+        if self._presence is not None:
+            with reaching():
+                await self._presence.show()
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in a transaction: committed when it returns, rolled back when it fails.
@@ -71,8 +107,9 @@ class Database:
             if self._group_commit is not None:
                 result: T = await self._group_commit.run(work)
                 return result
-            async with self._engine.begin() as connection:
-                return await work(connection)
+            with reaching():
+                async with self._engine.begin() as connection:
+                    return await work(connection)
 
         return await self._to_the_end(whole())
 
@@ -86,11 +123,12 @@ class Database:
             if self._reader is not None:
                 result: T = await self._reader.run(work)
                 return result
-            async with self._engine.connect() as connection:
-                await connection.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-                return await work(connection)
+            with reaching():
+                async with self._engine.connect() as connection:
+                    await connection.execution_options(
+                        isolation_level="REPEATABLE READ", postgresql_readonly=True
+                    )
+                    return await work(connection)
 
         return await self._to_the_end(whole())
 
@@ -107,8 +145,9 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction as a context manager, for a caller that nobody cancels; see `run`."""
         alone = self._group_commit.lock if self._group_commit is not None else nullcontext()
-        async with alone, self._engine.begin() as connection:
-            yield connection
+        with reaching():
+            async with alone, self._engine.begin() as connection:
+                yield connection
 
     def owe(self, work: Callable[[AsyncConnection], Awaitable[object]]) -> None:
         """Remember a write that could not be made; `work` has to be one that may safely run twice."""
@@ -127,6 +166,19 @@ class Database:
             if self._owed and self._owed[0] is work:  # nobody else has made it meanwhile
                 self._owed.popleft()
 
+    def note(self, failure: DatabaseError | None) -> None:
+        """Remember whether the books can be written; the listeners are told when that changes."""
+        if self._failing is (failure is not None):
+            return
+        self._failing = failure is not None
+        sentence = "The books can be written again."
+        if failure is not None:
+            reason = explain(failure).reason
+            sentence = f"The books cannot be written: {reason}. Until they can be, no vendor is asked."
+        log.warning("%s", sentence)
+        for listener in self.listeners:
+            listener(sentence)
+
     async def close(self) -> None:
         """Let what is running end, and run nothing more: it would open the file anew."""
         self._closed = True
@@ -134,34 +186,45 @@ class Database:
             await asyncio.wait(self._running)
         if self._reader is not None:  # before the writer, which then copies the log back into the file
             self._reader.close()
+        if self._presence is not None:
+            await self._presence.close()
         await self._engine.dispose()
 
 
 @asynccontextmanager
-async def open_database(address: str) -> AsyncIterator[Database]:
+async def open_database(address: str, *, patient: bool = False) -> AsyncIterator[Database]:
     """Open the database at an SQLAlchemy address and bring its schema up to date.
 
-    Raises DatabaseUnusable.
+    `patient`: wait for a server that is away, however long. Raises DatabaseUnusable.
     """
     url = _read_address(address)
-    async with _only_process(url):
+    with _alone(url):
         database = Database(_create_engine(url))
         try:
-            try:
-                await database.prepare()
-            except SchemaTooNew as error:
-                raise DatabaseUnusable(str(error)) from None
-            except (DBAPIError, OSError, TypeError, ValueError) as error:
-                # The last two: a parameter in the address that the driver does not know or cannot read.
-                reason = error.orig if isinstance(error, DBAPIError) else error
-                raise DatabaseUnusable(
-                    f"The database {_shown(url)} cannot be used: {reason}. Nothing in it was changed. "
-                    "Check DATABASE_URL, the disk and who may write there."
-                ) from None
+            await _prepare(database, url, patient)
             yield database
         finally:
             # To the end: a close that is cut off would leave SQLite's thread running.
             await to_the_end(database.close())
+
+
+async def _prepare(database: Database, url: URL, patient: bool) -> None:
+    pause = FIRST_PAUSE_SECONDS
+    on_server = url.get_backend_name() == "postgresql"
+    while True:
+        try:
+            await database.prepare()
+            return
+        except SchemaTooNew as error:
+            raise DatabaseUnusable(str(error)) from None
+        except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
+            # The last two: a parameter in the address that the driver does not know or cannot read.
+            failure = unusable(_shown(url), explain_server(error) if on_server else explain(error))
+        if not (patient and on_server and failure.may_pass):
+            raise failure
+        log.warning("%s The next try is in %.0f seconds.", failure, pause)
+        await asyncio.sleep(pause * random.uniform(0.8, 1))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
@@ -201,13 +264,33 @@ def _read_address(address: str) -> URL:
 
 def _create_engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, hide_parameters=True)
+        return create_engine(url, pool_pre_ping=True)  # after the server was away, what is pooled is dead
     # One connection that writes: SQLite before 3.51.3 can corrupt a WAL file that two of them share, and a
     # single writer with BEGIN IMMEDIATE neither collides nor loses updates.
     engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", begin_immediate)
     return engine
+
+
+@contextmanager
+def _alone(url: URL) -> Iterator[None]:
+    """Be the only process on an SQLite file."""
+    if url.get_backend_name() != "sqlite":
+        yield
+        return
+    path = Path(str(url.database))
+    with only_process(path):
+        refuse_leftovers(path)
+        log.info("SQLite %s, %s", sqlite3.sqlite_version, path)
+        yield
+
+
+async def _keep_copy(path: Path, schema: str) -> None:
+    """Copy an SQLite file before its schema is changed. Raises DatabaseUnusable."""
+    from db.backup import keep_copy  # where there is something to migrate, as with Alembic
+
+    await keep_copy(path, schema)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
@@ -228,27 +311,3 @@ def _shown(url: URL) -> str:
         return str(url.database)
     # Of the host only what follows the last @: a password with an unquoted @ in it ends up there.
     return f"{url.database} on {(url.host or '').rpartition('@')[2]}"
-
-
-@asynccontextmanager
-async def _only_process(url: URL) -> AsyncIterator[None]:
-    """Hold a lock file beside an SQLite file, so that a second bot does not start on it."""
-    if url.get_backend_name() != "sqlite":
-        yield
-        return
-    path = Path(str(url.database))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise DatabaseUnusable(f"The folder of {path} cannot be written to: {error.strerror}.") from None
-    try:
-        try:
-            if sys.platform != "win32":
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DatabaseUnusable(f"Another Colloquy is already running on {path}. Stop it first.") from None
-        log.info("SQLite %s, %s", sqlite3.sqlite_version, path)
-        yield
-    finally:
-        os.close(lock)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.rollup import insert_into
 from db.tables import KeyState
 
 key_states: Table = KeyState.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -36,6 +37,7 @@ async def replace_states(
     connection: AsyncConnection, gone: Iterable[tuple[str, str, str]], kept: Iterable[StoredState]
 ) -> None:
     """Forget the states of `gone` (provider, holder, model) and keep those in `kept` in their place."""
+    # Another process may keep one of these at the same moment: the last word counts.
     for provider, holder, model in gone:
         await connection.execute(
             delete(key_states).where(
@@ -45,4 +47,12 @@ async def replace_states(
             )
         )
     if rows := [asdict(state) for state in kept]:
-        await connection.execute(insert(key_states), rows)
+        statement = insert_into(connection, key_states)
+        changed = ("status", "until", "reason", "strikes")
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["provider", "holder", "model"],
+                set_={name: statement.excluded[name] for name in changed},
+            ),
+            rows,
+        )

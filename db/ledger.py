@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, case, func, insert, select, update
+from sqlalchemy import Table, bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
 from db.rollup import Totals, add_to_roles, add_to_rollup, insert_for
+from db.server import wait_for_turn
 from db.tables import Attempt, Request
 
 requests: Table = Request.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -38,6 +39,7 @@ class NewRequest:
     pictures: int = 0
     micros: int = 0  # millionths of a dollar
     role_ids: tuple[int, ...] = ()  # of the member's roles those that have a budget
+    process: int = 0  # which answers it, where several share the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What the start-up found open: attempts that may have cost something, and requests that nothing left."""
+    """What was found open: attempts that may have cost something, and requests that nothing left."""
 
     attempts: int
     requests: int
@@ -146,8 +148,7 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
 
     One admission at a time: the next sees this one's reservation, or else many could pass one limit.
     """
-    if connection.dialect.name == "postgresql":  # an SQLite transaction is alone anyway
-        await connection.execute(select(func.pg_advisory_xact_lock(ADMISSIONS)))
+    await wait_for_turn(connection, ADMISSIONS)
     result = await connection.execute(
         _admission(connection.dialect.name),
         {
@@ -162,6 +163,7 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
             "reserved_pictures": request.pictures,
             "reserved_micros": request.micros,
             "role_ids": ",".join(map(str, request.role_ids)),
+            "process": request.process,
             "outcome": "",
         },
     )
@@ -263,11 +265,18 @@ async def close_request(connection: AsyncConnection, interaction_id: int, outcom
     await connection.execute(_CLOSE, {"of_interaction": interaction_id, "new_outcome": outcome})
 
 
-async def reconcile(connection: AsyncConnection) -> Reconciled:
-    """End what a crash left open. Nobody can know what such an attempt used: it is booked at its most."""
+async def reconcile(connection: AsyncConnection, interaction_ids: Sequence[int] | None = None) -> Reconciled:
+    """End what a crash left open: everything, or of these interactions.
+
+    Nobody can know what such an attempt used: it is booked at its most.
+    """
     found = select(attempts, requests.c.role_ids).join(
         requests, requests.c.interaction_id == attempts.c.interaction_id
     )
+    still_open = select(requests.c.interaction_id).where(requests.c.open)
+    if interaction_ids is not None:
+        found = found.where(attempts.c.interaction_id.in_(interaction_ids))
+        still_open = still_open.where(requests.c.interaction_id.in_(interaction_ids))
     sent = (await connection.execute(found.where(attempts.c.state == "sent"))).all()
     for row in sent:
         most = Ending(
@@ -281,7 +290,6 @@ async def reconcile(connection: AsyncConnection) -> Reconciled:
             cost_micros=row.cost_micros,
         )
         await end_attempt(connection, row.interaction_id, row.attempt, most, split_role_ids(row.role_ids))
-    still_open = select(requests.c.interaction_id).where(requests.c.open)
     left_open = (await connection.execute(still_open)).scalars().all()
     for interaction_id in left_open:
         await close_request(connection, interaction_id, "lost")

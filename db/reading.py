@@ -18,11 +18,12 @@ from db.migrate import newest_revision, read_revisions
 
 
 @asynccontextmanager
-async def open_reader(address: str) -> AsyncIterator[AsyncConnection]:
+async def open_reader(address: str, *, any_schema: bool = False) -> AsyncIterator[AsyncConnection]:
     """A connection in one read transaction, which sees the database as it was at one moment.
 
     On SQLite it is opened read-only. SQLite before 3.51.3 can corrupt a file when two connections write or
-    checkpoint at once; this one can do neither. Raises DatabaseUnusable.
+    checkpoint at once; this one can do neither. Raises DatabaseUnusable, also where the schema is not this
+    release's unless it may be `any_schema`.
     """
     url = make_url(address)
     options: dict[str, Any] = {}
@@ -37,7 +38,7 @@ async def open_reader(address: str) -> AsyncIterator[AsyncConnection]:
     try:
         async with engine.connect() as connection:
             found = await connection.run_sync(read_revisions)
-            if found != [newest_revision()]:
+            if found != [newest_revision()] and not any_schema:
                 raise DatabaseUnusable(
                     f"The database has the schema {', '.join(found) or 'of no Colloquy'}, and this Colloquy "
                     f"writes {newest_revision()}. Start the bot once: it brings the database up to date."

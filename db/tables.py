@@ -62,6 +62,9 @@ class Request(Base):
     reserved_pictures: Mapped[int]
     reserved_micros: Mapped[int] = mapped_column(server_default="0")
     role_ids: Mapped[str] = mapped_column(server_default="")  # those that have a budget, with commas between
+    process: Mapped[int] = mapped_column(
+        server_default=text("0")
+    )  # that answers it; 0: the only one there is
     outcome: Mapped[str]  # "" while open; then answered, partial, failed or lost
 
 

@@ -70,6 +70,11 @@ class Health:
     reason: str = ""
     strikes: int = 0  # refusals in a row for which the vendor named no time
 
+    def is_kept_as(self, kept: Health) -> bool:
+        """Whether a store that keeps whole seconds, rounded up, has this as `kept`."""
+        same = (self.status, self.reason, self.strikes) == (kept.status, kept.reason, kept.strikes)
+        return same and (self.until == kept.until or self.until < kept.until < self.until + 1)
+
 
 WELL = Health()
 _until = attrgetter("until")
@@ -144,21 +149,35 @@ class KeyPool:
         self._probed: set[Holder] = set()
         self._unsaved: dict[Holder, Health] = {}
         self._changed = asyncio.Event()
+        self._storing = asyncio.Lock()
 
     async def load(self) -> None:
         """Recall what was known before the restart."""
         self._healths = dict(await self._store.load())
 
+    async def refresh(self) -> None:
+        """Learn what others who share the store have found out meanwhile. Raises what the store raises."""
+        async with self._storing:  # so that nothing of ours is on its way there while we read
+            known = {
+                holder: ours if (ours := self.health(holder)).is_kept_as(kept) else kept
+                for holder, kept in (await self._store.load()).items()
+            }
+        known |= self._unsaved  # what happened here since then is newer
+        if known != self._healths:
+            self._healths = known
+            self._changed.set()
+
     async def save(self) -> None:
         """Keep what has changed since the last time. A store that fails costs memory, not the answer."""
-        changed, self._unsaved = self._unsaved, {}
-        if not changed:
-            return
-        try:
-            await self._store.save(changed)
-        except Exception:
-            self._unsaved = {**changed, **self._unsaved}
-            log.exception("the state of the keys could not be saved; it will be tried again")
+        async with self._storing:
+            changed, self._unsaved = self._unsaved, {}
+            if not changed:
+                return
+            try:
+                await self._store.save(changed)
+            except Exception:
+                self._unsaved = {**changed, **self._unsaved}
+                log.exception("the state of the keys could not be saved; it will be tried again")
 
     def health(self, holder: Holder) -> Health:
         """What is known of a holder."""

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 ENV = """\
 DISCORD_TOKEN={token}
-DATABASE_URL=sqlite+aiosqlite:///{folder}/colloquy.db
+DATABASE_URL={database_url}
 OPENAI_API_KEY=key-of-the-test
 CHAT_CHAIN=openai
 """
@@ -28,11 +28,13 @@ base_url = "{vendor_url}/v1"
 class Host:
     """Whoever runs the bot: writes its settings, starts it, sends it signals and reads its log."""
 
-    def __init__(self, folder: Path, fake: FakeDiscord, vendor_url: str) -> None:
+    def __init__(self, folder: Path, fake: FakeDiscord, vendor_url: str, database_url: str = "") -> None:
         self.folder = folder
         self.fake = fake
-        self.database_url = f"sqlite+aiosqlite:///{folder}/colloquy.db"
-        self.write(ENV.format(token=fake.token, folder=folder), TOML.format(vendor_url=vendor_url))
+        self.database_url = database_url or f"sqlite+aiosqlite:///{folder}/colloquy.db"
+        self.write(
+            ENV.format(token=fake.token, database_url=self.database_url), TOML.format(vendor_url=vendor_url)
+        )
 
     def write(self, env: str | None = None, toml: str | None = None) -> None:
         """Put the settings into their files; None leaves one as it is."""

@@ -20,6 +20,7 @@ async def test_every_figure_is_measured(tmp_path: Path) -> None:
         assert all(figure > 0 for figure in astuple(figures))
 
 
+@pytest.mark.sqlite_only  # it is filled by SQL that is SQLite's own
 async def test_the_report_says_what_the_rows_say(database_url: str, tmp_path: Path) -> None:
     """The report that is timed and the plain one beside it have the same members with the same sums."""
     async with open_database(database_url):

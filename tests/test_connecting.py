@@ -14,7 +14,8 @@ from typing import Any
 import discord
 import pytest
 
-from bot import EXIT_CONFIGURATION, Colloquy, open_bot
+from bot import Colloquy, open_bot
+from commands import EXIT_CONFIGURATION
 from running import stay_connected
 from settings import Settings
 from tests.fake_discord import FakeDiscord, point_discord_py_at

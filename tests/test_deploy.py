@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bot import DELIVERY_SECONDS, EXIT_CONFIGURATION
+from bot import DELIVERY_SECONDS
+from commands import EXIT_CONFIGURATION
 from settings import HOW_TO_GET_A_TOKEN, Settings
 
 ROOT = Path(__file__).parent.parent

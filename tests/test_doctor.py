@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.doctor import REMEDIES, Check, examine
 from db.engine import open_database
-from doctor import REMEDIES, Check, examine
 from settings import HOW_TO_GET_A_TOKEN, Settings
 from tests.fake_discord import FakeDiscord, point_discord_py_at
 from tests.fake_vendors import FakeVendor, Reply, json_reply, openai_stream, usage

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import sqlite3
-from contextlib import closing
 from itertools import pairwise
 
 from PIL import Image
+from sqlalchemy import text
 
 from assistant.booking import BOOKS_CLOSED
 from db.engine import open_database
@@ -266,10 +265,9 @@ async def test_a_button_that_fails_leaves_the_member_with_a_sentence(
         await until_done(bot, first)
         assert first.original is not None
         custom_id = first.original.latest.components[0]["components"][0]["custom_id"]
-        path = database_url.removeprefix("sqlite+aiosqlite:///")
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("ALTER TABLE history RENAME TO stolen")
+        async with bot.assistant.database.transaction() as connection:
+            await connection.execute(text("ALTER TABLE history RENAME TO stolen"))
         second = await fake.component(first.original, custom_id)
         await second.until(lambda it: answered(it, BOOKS_CLOSED))
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("ALTER TABLE stolen RENAME TO history")
+        async with bot.assistant.database.transaction() as connection:
+            await connection.execute(text("ALTER TABLE stolen RENAME TO history"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import EXIT_CONFIGURATION
+from commands import EXIT_CONFIGURATION
 from configuration import all_secrets, configure
 from settings import HOW_TO_GET_A_TOKEN, Settings, SettingsError
 
@@ -105,21 +105,16 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 def test_unusable_database_ends_the_start(tmp_path: Path) -> None:
     """A database that cannot be opened is told in a sentence before Discord is asked, with status 78."""
     (tmp_path / "file").write_text("something")
-    for address, sentence in (
-        (f"sqlite+aiosqlite:///{tmp_path}/file/x.db", "The folder of"),
-        (
-            f"postgresql+asyncpg://me:{CANARY}@127.0.0.1:1/name",
-            "The database name on 127.0.0.1 cannot be used",
-        ),
-    ):
-        status, text = start(tmp_path, DISCORD_TOKEN=CANARY, DATABASE_URL=address)
+    address = f"sqlite+aiosqlite:///{tmp_path}/file/x.db"
 
-        assert status == EXIT_CONFIGURATION
-        assert f"Colloquy cannot start. {sentence}" in text
+    status, text = start(tmp_path, DISCORD_TOKEN=CANARY, DATABASE_URL=address)
+
+    assert status == EXIT_CONFIGURATION
+    assert "Colloquy cannot start. The folder of" in text
 
 
 def test_what_a_start_does_not_need_is_not_imported(new_database_url: str) -> None:
-    """Alembic is there on the first start and on no other; PostgreSQL, Pillow and watching on none."""
+    """Alembic is there on the first start and on no other; PostgreSQL, Pillow, rich and watching on none."""
     starts = [
         subprocess.run(
             [sys.executable, "-c", OPENING, new_database_url],
@@ -134,7 +129,8 @@ def test_what_a_start_does_not_need_is_not_imported(new_database_url: str) -> No
 
     for modules, migrating in zip(starts, (True, False), strict=True):
         assert ("alembic" in modules) == migrating
-        assert not {"PIL", "aiohttp.web", "prometheus_client", "monitoring"} & set(modules)
+        assert not {"PIL", "aiohttp.web", "prometheus_client", "monitoring", "rich"} & set(modules)
+        assert "db.backup" not in modules
     # Alembic itself loads it.
     assert "sqlalchemy.dialects.postgresql" not in starts[1]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import verify
+from commands import verify
 from db.engine import Database, DatabaseUnusable, open_database
 from db.ledger import admit, begin_attempt
 from tests.assistant.scene import GatedChat, Scene

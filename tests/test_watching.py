@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot import EXIT_CONFIGURATION
+from commands import EXIT_CONFIGURATION
 from settings import Settings
 from tests.fake_discord import FakeDiscord
 from tests.fake_vendors import FakeVendor, openai_stream, slowly

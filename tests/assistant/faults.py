@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from db.engine import Database
 
-sqlite_only = pytest.mark.usefixtures("_needs_sqlite")
+sqlite_only = pytest.mark.sqlite_only
 
 
 @contextmanager

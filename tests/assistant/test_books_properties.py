@@ -1,12 +1,10 @@
 """The books under any sequence of events: ledger, roll-up and budgets agree after each."""
 
 import asyncio
-import tempfile
 from collections import Counter
 from contextlib import aclosing
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -24,6 +22,7 @@ from providers.prices import Price
 from providers.route import Target
 from tests.assistant.scene import Scene, origin
 from tests.fakes import ScriptedChat, ScriptedImages, Step, answer, key
+from tests.postgresql import MakeDatabase
 
 PRICE = Price(date=date(2026, 11, 1), prompt=Decimal(1), completion=Decimal(3), per_picture=Decimal("0.001"))
 BUDGETS = {"server": 0, "channel": 20, "role": 7, "member": 0}
@@ -55,10 +54,10 @@ def _where(place: Place) -> dict[str, Any]:
 
 
 class Play:
-    """A bot that is stopped and started over one file, and what its budgets must say."""
+    """A bot that is stopped and started over one database, and what its budgets must say."""
 
-    def __init__(self, file: Path) -> None:
-        self._address = f"sqlite+aiosqlite:///{file}"
+    def __init__(self, address: str) -> None:
+        self._address = address
         self._number = 0
 
     async def run(self, events: list[Event]) -> None:
@@ -143,8 +142,10 @@ class Play:
 
 
 @hypothesis.settings(deadline=None, max_examples=20, database=None)
-@hypothesis.given(EVENTS)
-def test_any_sequence_leaves_ledger_roll_up_and_budgets_in_agreement(events: list[Event]) -> None:
+@hypothesis.given(events=EVENTS)
+def test_any_sequence_leaves_ledger_roll_up_and_budgets_in_agreement(
+    new_databases: MakeDatabase, events: list[Event]
+) -> None:
     """Whatever is asked, fails, is given back, forgotten or cut off by a restart: the sums agree."""
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(Play(Path(folder) / "x.db").run(events))
+    with new_databases() as address:
+        asyncio.run(Play(address).run(events))

@@ -1,9 +1,7 @@
 """The history and the books under any order of questions, new answers, more of them, and forgetting."""
 
 import asyncio
-import tempfile
 from contextlib import aclosing
-from pathlib import Path
 
 import hypothesis
 from hypothesis import strategies as st
@@ -17,6 +15,7 @@ from providers.base import Completion, FinishReason, Unavailable, Usage
 from providers.router import ChatRouter, ImageRouter
 from tests.assistant.scene import origin
 from tests.fakes import ScriptedChat, Step, chat_route
+from tests.postgresql import MakeDatabase
 
 MEMBERS = (30, 31)
 CHANNELS = (20, 21)
@@ -115,8 +114,8 @@ class Player:
         self.ends[turn] = answer.finish_reason
 
 
-async def play(actions: list[Action], folder: str) -> None:
-    async with open_database(f"sqlite+aiosqlite:///{Path(folder) / 'x.db'}") as database:
+async def play(actions: list[Action], address: str) -> None:
+    async with open_database(address) as database:
         chat = ScriptedChat()
         router = ChatRouter([chat_route(chat)])
         player = Player(Assistant(database, router, ImageRouter([]), Conversation("", 500), Limits()), chat)
@@ -134,8 +133,10 @@ async def play(actions: list[Action], folder: str) -> None:
 
 
 @hypothesis.settings(deadline=None, max_examples=40, database=None)
-@hypothesis.given(ACTIONS)
-def test_any_order_leaves_whole_turns_and_true_books(actions: list[Action]) -> None:
+@hypothesis.given(actions=ACTIONS)
+def test_any_order_leaves_whole_turns_and_true_books(
+    new_databases: MakeDatabase, actions: list[Action]
+) -> None:
     """Whatever is asked, asked anew, gone on with, stopped and forgotten: what is left is what was shown."""
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(play(actions, folder))
+    with new_databases() as address:
+        asyncio.run(play(actions, address))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from assistant import Assistant, Conversation, KeyMemory, Limits
 from assistant.values import Answer
 from db.engine import Database, open_database
+from db.tables import Base
 from providers.base import (
     Key,
     KeyRejected,
@@ -114,12 +116,16 @@ async def test_who_is_well_again_is_forgotten(database: Database) -> None:
 
 
 async def test_no_key_is_ever_written_down(database: Database, tmp_path: Path) -> None:
-    """Neither the database file nor its log nor anything beside it holds a key's value."""
+    """Neither a table nor the database file nor anything beside it holds a key's value."""
     await refuse_all(await pool_over(database, Clock(NOW)))
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     content = b"".join(path.read_bytes() for path in files)
-    assert {path.name for path in files} >= {"colloquy.db", "colloquy.db-wal"}
+    async with database.transaction() as connection:
+        if connection.dialect.name == "sqlite":
+            assert {path.name for path in files} >= {"colloquy.db", "colloquy.db-wal"}
+        for table in Base.metadata.sorted_tables:
+            content += str((await connection.execute(select(table))).all()).encode()
     assert KEYS[0].fingerprint.encode() in content
     assert CANARY.encode() not in content
 

@@ -1,9 +1,7 @@
 """The ledger under any order of events: its books agree, and say what was really used."""
 
 import asyncio
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import hypothesis
 from hypothesis import strategies as st
@@ -21,6 +19,7 @@ from db.rollup import SUMS, Totals
 from db.usage import View, read_totals
 from db.verify import find_discrepancies
 from tests.db.entries import attempt, request, used_by
+from tests.postgresql import MakeDatabase
 
 MOST = 1000  # tokens that each attempt may use, and half as many for its prompt
 TOKENS = st.integers(0, MOST)
@@ -106,13 +105,15 @@ async def play(database: Database, events: list[Event]) -> None:
 
 
 @hypothesis.settings(deadline=None, max_examples=30, database=None)
-@hypothesis.given(EVENTS)
-def test_any_order_of_events_leaves_books_that_agree(events: list[Event]) -> None:
+@hypothesis.given(events=EVENTS)
+def test_any_order_of_events_leaves_books_that_agree(
+    new_databases: MakeDatabase, events: list[Event]
+) -> None:
     """Whatever happens to several requests, in whatever order: ledger, roll-up and reservations agree."""
 
     async def run() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            async with open_database(f"sqlite+aiosqlite:///{Path(folder) / 'x.db'}") as database:
-                await play(database, events)
+        async with open_database(address) as database:
+            await play(database, events)
 
-    asyncio.run(run())
+    with new_databases() as address:
+        asyncio.run(run())

@@ -1,7 +1,6 @@
 """Migrations: what an empty file becomes, and what a start does with a file that is no empty one."""
 
 import asyncio
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +24,7 @@ from db.usage import Line, View, read_days, read_totals
 from db.verify import find_discrepancies
 from db.weekly import read_subscriptions
 from tests.db.entries import book, request
+from tests.db.files import address, change, dump
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -78,26 +78,6 @@ asyncio.run(start())
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "colloquy.db"
-
-
-def address(file: Path) -> str:
-    return f"sqlite+aiosqlite:///{file}"
-
-
-def dump(file: Path) -> list[str]:
-    """The whole content of a file, as SQL."""
-    connection = sqlite3.connect(file)
-    try:
-        return list(connection.iterdump())
-    finally:
-        connection.close()
-
-
-def change(file: Path, statement: str) -> None:
-    connection = sqlite3.connect(file)
-    with connection:
-        connection.execute(statement)
-    connection.close()
 
 
 def migrate_to(connection: Connection, revision: str) -> None:

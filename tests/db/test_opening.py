@@ -147,7 +147,8 @@ async def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
     refusal = await refusal_of(f"sqlite+aiosqlite:///{file}")
 
-    assert f"The database {file} cannot be used: file is not a database." in refusal
+    assert f"The database {file} cannot be used: it is damaged, or is no database" in refusal
+    assert "restore" in refusal
     assert file.read_bytes() == before
 
 

@@ -1,4 +1,12 @@
-"""`python bot.py verify`: do the books agree? Also while the bot is running."""
+"""Check that the books agree: the ledger of all requests with the sums that reports and budgets read, with
+what is reserved, and with the history. A bot that is running goes on undisturbed.
+
+examples:
+  python bot.py verify
+  python bot.py verify --json | jq .problems
+
+exit status: 0 they agree, 1 they do not, 78 they cannot be read
+"""
 
 from __future__ import annotations
 
@@ -6,16 +14,12 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 
+from commands.output import progress
 from configuration import configure
-from db.engine import DatabaseUnusable
 from db.reading import open_reader
 from db.verify import count_open, find_discrepancies
-from settings import SettingsError
-
-EXIT_CONFIGURATION = 78
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,16 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Check the books of the database that the settings of this folder name.
-
-    0: they agree, 1: they do not, 78: they cannot be read.
-    """
-    try:
-        settings, _ = configure(os.environ, Path())
+    """Check the books of the database that the settings of this folder name; return the exit status."""
+    settings, _ = configure(os.environ, Path(), token_needed=False)
+    with progress("Checking", quiet=options.json):
         problems, being_answered = asyncio.run(examine(settings.database_url.get_secret_value()))
-    except (SettingsError, DatabaseUnusable) as error:
-        print(f"The books cannot be checked. {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
     if options.json:
         print(json.dumps({"ok": not problems, "problems": problems, "open_requests": being_answered}))
         return 1 if problems else 0

@@ -1,4 +1,13 @@
-"""`python bot.py doctor`: is everything there that the bot needs, and what to do about what is not."""
+"""Check everything that the bot needs, and say what to do about what is not well: the settings, the Discord
+token, the database, and with one short question each, every provider and key. The questions use a few tokens.
+
+examples:
+  python bot.py doctor
+  python bot.py doctor --pictures          have one picture made with each key as well, which may cost
+  python bot.py doctor --json | jq '.checks[] | select(.ok | not)'
+
+exit status: 0 all is well, 1 something is not
+"""
 
 from __future__ import annotations
 

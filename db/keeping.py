@@ -1,0 +1,99 @@
+"""What goes on beside the answers where several processes share a database, and ends what a dead one left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import Database, DatabaseError
+from db.ledger import Reconciled, attempts, reconcile, requests
+from db.server import read_living
+
+log = logging.getLogger(__name__)
+
+# Seconds between two rounds: so old may be what one process knows of what another has learned.
+ROUND_SECONDS = 5.0
+# After so many rounds it is looked who has died. Whoever is missed twice in a row has: a process whose
+# connection breaks has until then to come back.
+ROUNDS_BETWEEN_LOOKS = 3
+
+
+async def find_orphans(connection: AsyncConnection) -> list[int]:
+    """The interactions that are open, or have an attempt that is, and that no living process answers."""
+    living = await read_living(connection)
+    open_ones = (
+        select(requests.c.interaction_id)
+        .where(requests.c.open)
+        .union(select(attempts.c.interaction_id).where(attempts.c.state == "sent"))
+    )
+    orphans = select(requests.c.interaction_id).where(
+        requests.c.interaction_id.in_(open_ones), requests.c.process.not_in(living)
+    )
+    return list((await connection.execute(orphans)).scalars())
+
+
+async def end_orphans(database: Database, only: Collection[int] | None = None) -> Sequence[int]:
+    """End what no living process answers, or of that `only` these interactions; return what was found."""
+    orphans = await database.run(find_orphans)
+    found = Reconciled(0, 0)
+    for interaction_id in orphans:
+        if only is None or interaction_id in only:
+            # Each in a transaction of its own: many at once could wait for a process that waits for them.
+            one = await database.run(partial(reconcile, interaction_ids=[interaction_id]))
+            found = Reconciled(found.attempts + one.attempts, found.requests + one.requests)
+    if found.attempts or found.requests:
+        log.warning(
+            "a run ended in the middle of %d requests; %d calls are booked at the most they may cost",
+            found.requests,
+            found.attempts,
+        )
+    return orphans
+
+
+@asynccontextmanager
+async def keeping(
+    database: Database, *chores: Callable[[], Awaitable[object]], seconds: float = ROUND_SECONDS
+) -> AsyncIterator[None]:
+    """While the block lasts, show that this process lives, end what dead ones left, and do the chores.
+
+    On SQLite there is nobody else, so there is nothing to do.
+    """
+    if database.process == 0:
+        yield
+        return
+    task = asyncio.create_task(_keep(database, chores, seconds))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep(
+    database: Database, chores: Sequence[Callable[[], Awaitable[object]]], seconds: float
+) -> None:
+    rounds = 0
+    missed: Sequence[int] = ()
+    while True:
+        await asyncio.sleep(seconds)
+        rounds += 1
+        try:
+            await database.show_presence()
+            await database.write_owed()
+            for chore in chores:
+                await chore()
+            if rounds % ROUNDS_BETWEEN_LOOKS == 0:
+                missed = await end_orphans(database, missed)
+        except DatabaseError as error:
+            database.note(error)
+        except Exception:  # it must not be the last round
+            log.exception("what goes on beside the answers failed; it will be tried again")
+        else:
+            database.note(None)
