@@ -24,7 +24,7 @@ check: $(VENV)/dev ## lint, format and types
 	$(BIN)/mypy
 
 bench: $(VENV)/dev ## run the benchmarks
-	@for name in start keys routing ask history ledger pictures; do $(BIN)/python -m benchmarks.$$name || exit 1; echo; done
+	@for name in start keys routing ask history ledger pictures kills; do $(BIN)/python -m benchmarks.$$name || exit 1; echo; done
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --custom-compile-command "make lock"

@@ -30,7 +30,7 @@ from configuration import all_secrets, configure
 from db.engine import DatabaseError, DatabaseUnusable, open_database
 from db.files import explain
 from db.keeping import end_orphans, keeping, wait_to_identify
-from logs import set_up_logging
+from logs import request_id, set_up_logging
 from providers.catalog import CatalogError
 from providers.keys import FindSecrets
 from providers.route import State
@@ -47,6 +47,7 @@ EXTENSIONS = (
     "cogs.imagine",
     "cogs.picture_info",
     "cogs.usage",
+    "cogs.weekly",
     "cogs.host",
     "cogs.budget",
     "cogs.forget",
@@ -67,25 +68,28 @@ class Tree(app_commands.CommandTree[Any]):
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Note the task that answers this interaction; everyone may go on."""
-        self._note_running()
+        self._note_running(interaction.id)
         return True
 
-    def _note_running(self) -> None:
+    def _note_running(self, number: int) -> None:
+        request_id.set(number)
         if task := asyncio.current_task():
             self.running.add(task)
             task.add_done_callback(self.running.discard)
 
     async def answer_press(self, interaction: discord.Interaction[Any], work: Awaitable[None]) -> None:
         """Do what a button asks for, with the care that commands get: discord.py only logs its errors."""
-        self._note_running()
+        self._note_running(interaction.id)
         try:
             await work
         except Exception as error:
             await self._answer_error(interaction, error)
 
-    async def answer_message(self, work: Awaitable[None], tell: Callable[[str], Awaitable[None]]) -> None:
+    async def answer_message(
+        self, message_id: int, work: Awaitable[None], tell: Callable[[str], Awaitable[None]]
+    ) -> None:
         """Do what a message asks for, with the same care; `tell` shows its author a sentence."""
-        self._note_running()
+        self._note_running(message_id)
         try:
             await work
         except Exception as error:
@@ -139,6 +143,7 @@ class Colloquy(ShardedBot):
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self.calls.before_request)
         trace.on_request_end.append(self.calls.after_reply)
+        trace.on_request_exception.append(self.calls.after_failure)
         super().__init__(
             wait_to_identify=wait_to_identify,
             shard_count=settings.shard_count,
@@ -237,7 +242,7 @@ async def open_bot(
             await end_orphans(database)
             await state.pool.load()
         except DatabaseError as error:
-            reason, remedy, may_pass = explain(error.__cause__ or error)
+            reason, remedy, may_pass = explain(error)
             raise DatabaseUnusable(
                 f"The database cannot be used: {reason}. {remedy}", may_pass=may_pass or database.process > 0
             ) from None
@@ -267,8 +272,8 @@ def main(arguments: list[str]) -> int:
     try:
         read = partial(configure, os.environ, Path())
         settings, variables = read()
-        set_up_logging(settings.log_level, all_secrets(settings, variables))
-        asyncio.run(run(open_bot(settings, variables.find), variables, read))
+        set_up_logging(settings.log_level, all_secrets(settings, variables), settings.log_format)
+        asyncio.run(run(open_bot(settings, variables.find), settings, variables, read))
     except (SettingsError, CatalogError) as error:
         print("Colloquy cannot start. Please put this right:", file=sys.stderr)
         for problem in error.problems:

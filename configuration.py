@@ -15,8 +15,13 @@ from providers.chains import chain_problems
 from settings import TABLES, Settings, SettingsError, Variables, read_settings, read_toml, secret_folders
 
 
-def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Variables]:
-    """Read and check the settings of a host. Raises SettingsError with all that is wrong, in one list."""
+def configure(
+    environ: Mapping[str, str], folder: Path, *, token_needed: bool = True
+) -> tuple[Settings, Variables]:
+    """Read and check the settings of a host. Raises SettingsError with all that is wrong, in one list.
+
+    Who has nothing to do with Discord needs no token.
+    """
     problems: list[str] = []
     toml: dict[str, Any] = {}
     settings = None
@@ -30,7 +35,7 @@ def configure(environ: Mapping[str, str], folder: Path) -> tuple[Settings, Varia
     except SettingsError as error:
         raise SettingsError([*problems, *error.problems]) from None
     try:
-        settings = read_settings(toml, env_file, folders)
+        settings = read_settings(toml, env_file, folders, token_needed=token_needed)
     except SettingsError as error:
         problems += error.problems
     overrides = toml.get("providers")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from settings import Settings, SettingsError, Variables
 
 if TYPE_CHECKING:
     from bot import Colloquy
+    from monitoring.server import Watch
     from sharding import ShardedBot
 
 log = logging.getLogger("colloquy")
@@ -35,7 +37,10 @@ LONGEST_PAUSE_SECONDS = 60.0
 # Of the identifies that Discord allows in a day (1,000), the last so many are spread over what is left of it.
 SPARE_IDENTIFIES = 50
 # What a running bot cannot change.
-FIXED_SETTINGS = ("discord_token", "database_url", "development_guild_id", "shard_count", "shard_ids")
+FIXED_SETTINGS = (
+    *("discord_token", "database_url", "development_guild_id"),
+    *("shard_count", "shard_ids", "watch_host", "watch_port"),
+)
 
 # Reads the settings of this host. Raises SettingsError.
 Read = Callable[[], tuple[Settings, Variables]]
@@ -83,18 +88,50 @@ class Signals:
             self.reload.set()
 
 
-async def run(opening: AbstractAsyncContextManager[Colloquy], variables: Variables, read: Read) -> None:
-    """Open the bot and run it until it is told to stop. `variables` are those it is built with.
+async def run(
+    opening: AbstractAsyncContextManager[Colloquy], settings: Settings, variables: Variables, read: Read
+) -> None:
+    """Open the bot and run it until it is told to stop. Settings and `variables` are those it is built with.
 
-    Raises discord.LoginFailure, what else of Discord no further try can mend, and what the opening raises.
+    Raises discord.LoginFailure, what else of Discord no further try can mend, SettingsError when what is
+    watched cannot be served where they say, and what the opening raises.
     """
     with Signals() as signals:
         try:
-            async with opening as bot:
+            # Watched from before it is open until it is closed.
+            async with _watching(settings) as watch, opening as bot:
                 signals.opening = False
+                if watch is not None:
+                    watch.bot = bot
+                # What is there now stays. Else the garbage collector looks through all of it again and again,
+                # and each time nobody is answered for up to a tenth of a second.
+                gc.freeze()
                 await _serve(bot, signals, variables, read)
         except asyncio.CancelledError:
             log.info("stopped at once")
+
+
+@asynccontextmanager
+async def _watching(settings: Settings) -> AsyncIterator[Watch | None]:
+    """Serve health and figures, if the host wants that."""
+    if settings.watch_port is None:
+        yield None
+        return
+    from monitoring.server import Watch  # here, for what it imports takes 4 MiB
+
+    watch = Watch()
+    try:
+        await watch.open(settings.watch_host, settings.watch_port)
+    except OSError as error:
+        place = f"{settings.watch_host}:{settings.watch_port}"
+        reason = error.strerror or error
+        raise SettingsError(
+            [f"WATCH_HOST, WATCH_PORT: nothing can be served at {place}: {reason}."]
+        ) from None
+    try:
+        yield watch
+    finally:
+        await watch.close()
 
 
 async def _serve(bot: Colloquy, signals: Signals, variables: Variables, read: Read) -> None:
@@ -200,7 +237,7 @@ async def _reload_when_told(bot: Colloquy, signals: Signals, variables: Variable
             bot.tell_owner("The new settings have mistakes, which the log lists: the old ones stay in force.")
             continue
         secrets.update(all_secrets(settings, variables))
-        set_up_logging(settings.log_level, secrets)
+        set_up_logging(settings.log_level, secrets, settings.log_format)
         log.info("the settings were read again")
         for name in _fixed(before, settings):
             sentence = f"{name} has changed in the settings. The bot has to be restarted for that."

@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     owner_channel_id: int | None = None  # where the host is told of keys that died and the like
     development_guild_id: int | None = None
     log_level: str = "INFO"
+    log_format: str = "text"
+    # Where health and figures are served; no port: nowhere.
+    watch_host: str = "127.0.0.1"
+    watch_port: int | None = Field(None, ge=1, le=65535)
     # What is being answered when the bot is told to stop gets so long: less than the 10 s of `docker stop`.
     stop_seconds: float = Field(8, ge=0, le=600)
     # Into how many shards the bot's servers are split (None: as many as Discord advises), and which of them
@@ -172,6 +176,13 @@ class Settings(BaseSettings):
         if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return value.upper()
+
+    @field_validator("log_format")
+    @classmethod
+    def _is_a_format(cls, value: str) -> str:
+        if value.lower() not in ("text", "json"):
+            raise ValueError("must be text or json")
+        return value.lower()
 
     @field_validator("discord_token")
     @classmethod
@@ -312,7 +323,9 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         raise SettingsError([f"{path.name} cannot be read: {error}. It has to be saved as UTF-8."]) from None
 
 
-def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) -> Settings:
+def read_settings(
+    toml: Mapping[str, Any], env_file: Path, folders: list[Path], *, token_needed: bool = True
+) -> Settings:
     """Read and check everything but the keys. Raises SettingsError with all mistakes at once."""
     fields = Settings.model_fields
     problems = [
@@ -326,6 +339,8 @@ def read_settings(toml: Mapping[str, Any], env_file: Path, folders: list[Path]) 
             hint = f" Is {close[0]} meant?" if close else ""
             problems.append(f"colloquy.toml: there is no setting {name!r}.{hint}")
     given = {name: value for name, value in toml.items() if name in fields and name not in NEVER_IN_TOML}
+    if not token_needed:
+        given["discord_token"] = "none"  # where no other source has one
     try:
         settings = HostSettings(
             **given,

@@ -10,13 +10,15 @@ from assistant.ask import Asking, Event
 from assistant.budgets import Budgets
 from assistant.conversation import Conversation
 from assistant.deliveries import Deliveries
+from assistant.figures import Figures
 from assistant.imagine import Event as PictureEvent
 from assistant.imagine import Imagining
 from assistant.memory import KeyMemory
+from assistant.queue import Queue
 from assistant.running import RESTARTING, Running
 from assistant.status import StatusReport, list_models, report_status
 from assistant.stopping import StopSignal
-from assistant.usage import Reports, report_usage
+from assistant.usage import Reports
 from assistant.values import (
     Again,
     BudgetNotice,
@@ -25,12 +27,11 @@ from assistant.values import (
     Limits,
     ModelChoice,
     More,
-    Period,
     PictureOrder,
     Question,
     StoredPictures,
-    UsageReport,
 )
+from assistant.weekly import WeeklyReports
 from db.engine import Connection, Database, DatabaseError
 from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
 from db.pictures import forget_pictures_of
@@ -54,10 +55,13 @@ class Assistant:
         self._running = Running()
         self.budget_listeners: list[Callable[[BudgetNotice], None]] = []
         self.reports = Reports(database)
+        self.weekly = WeeklyReports(database)
         self.deliveries = Deliveries(database)
-        self._asking = Asking(database, chat_router, conversation, limits, self._running)
+        self.figures = Figures()
+        shared = self._running, self.figures
+        self._asking = Asking(database, chat_router, conversation, limits, *shared)
         per_channel = conversation.answers_per_channel
-        self._imagining = Imagining(database, image_router, limits, self._running, per_channel)
+        self._imagining = Imagining(database, image_router, limits, *shared, per_channel)
         self.adopt(chat_router, image_router, conversation, limits)
 
     def adopt(
@@ -132,23 +136,31 @@ class Assistant:
 
         return await self._database.run(forget)
 
-    async def server_usage(self, guild_id: int, period: Period) -> UsageReport:
-        """What one server used."""
-        return await report_usage(self._database, period, guild_id=guild_id)
-
-    async def member_usage(self, guild_id: int, user_id: int, period: Period) -> UsageReport:
-        """What one member used in one server, or in direct messages (`guild_id` 0)."""
-        return await report_usage(self._database, period, guild_id=guild_id, user_id=user_id)
-
     async def status(self) -> StatusReport:
         """How the providers and their keys are."""
         return await report_status(self._database, self._chat_router, self._image_router)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new is taken."""
+        return self._running.stopping
+
+    @property
+    def chat(self) -> tuple[ChatRouter, Queue]:
+        """Who is asked for answers now, and who waits for one."""
+        return self._chat_router, self._asking.queue
+
+    @property
+    def pictures(self) -> tuple[ImageRouter, Queue]:
+        """Who is asked for pictures now, and who waits for some."""
+        return self._image_router, self._imagining.queue
 
     async def stop(self, seconds: float = 0) -> None:
         """Take nothing new, and give what is running so many seconds; then cut it off.
 
         Each request is booked with what had come, and its member told.
         """
+        self.weekly.stop()
         await self._running.stop(seconds)
         try:
             await self.deliveries.close()

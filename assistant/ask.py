@@ -19,6 +19,7 @@ from assistant.conversation import (
     system_messages,
     with_history,
 )
+from assistant.figures import Figures
 from assistant.queue import Cooldown, Queue
 from assistant.running import Running
 from assistant.stopping import Stopped, StopSignal
@@ -83,13 +84,15 @@ class Asking:
         conversation: Conversation,
         limits: Limits,
         running: Running,
+        figures: Figures,
     ) -> None:
         self._database = database
         self._router = router
         self._conversation = conversation
         self._limits = limits
         self._running = running
-        self._queue = Queue(conversation.answers_per_channel)
+        self._figures = figures
+        self.queue = Queue(conversation.answers_per_channel)
         self._cooldown = Cooldown(conversation.cooldown_seconds)
         self._asked: dict[int, Asked] = {}  # by interaction
         self._admissions: WeakValueDictionary[ConversationKey, asyncio.Lock] = WeakValueDictionary()
@@ -98,7 +101,7 @@ class Asking:
         """The same, with other settings for questions to come; what is being answered keeps its own."""
         other = copy.copy(self)
         other._router, other._conversation, other._limits = router, conversation, limits
-        self._queue.per_channel = conversation.answers_per_channel
+        self.queue.per_channel = conversation.answers_per_channel
         self._cooldown.seconds = conversation.cooldown_seconds
         return other
 
@@ -112,7 +115,7 @@ class Asking:
         origin = question.origin
         if origin.interaction_id in self._asked:
             return
-        asked = Asked(origin.user_id, Booking(self._database, origin, "ask"))
+        asked = Asked(origin.user_id, Booking(self._database, origin, "ask", self._figures))
         self._asked[origin.interaction_id] = asked
         try:
             with self._running.counted(), self._cooldown.question(origin.user_id):
@@ -120,18 +123,21 @@ class Asking:
                     async for event in events:
                         yield event
         except Stopped:
-            asked.end = Refusal(STOPPED)
+            asked.end = Refusal(STOPPED, "stopped")
         except Refused as refusal:
             asked.end = Refusal(str(refusal))
         except DatabaseError as error:
             log.error("the books cannot be written, so nothing is sent: %s", error.__cause__ or error)
-            asked.end = Refusal(BOOKS_CLOSED)
+            asked.end = Refusal(BOOKS_CLOSED, "failed")
         except ProviderError as error:
-            log.warning("no answer for interaction %d: %s", origin.interaction_id, error.detail)
-            asked.end = Refusal(str(error))
+            log.warning("no answer: %s", error.detail)
+            asked.end = Refusal(str(error), "failed")
         finally:
-            if asked.booking.open:  # nobody answered, the listener left, or the bot is stopping
-                await asked.booking.abandon(self._spent(asked).completion_tokens)
+            booking = asked.booking
+            if asked.end is not None or booking.request_id:  # else it was seen before
+                self._figures.count_end("ask", asked.end, booking.seconds, booking.first_text_seconds)
+            if booking.open:  # nobody answered, the listener left, or the bot is stopping
+                await booking.abandon(self._spent(asked).completion_tokens)
             del self._asked[origin.interaction_id]
         if asked.end is not None:
             yield asked.end
@@ -157,7 +163,7 @@ class Asking:
             turn = await self._database.run(lambda connection: find_turn(connection, question))
             work = (Continuation if isinstance(question, More) else AnotherAnswer)(question, turn)
             yield Begun(turn.question, turn.key.private_to != 0)
-        with self._queue.place(question.origin.channel_id, asked.user_id) as place:
+        with self.queue.place(question.origin.channel_id, asked.user_id) as place:
             try:
                 with stop.stoppable():
                     stop.begin()
@@ -236,7 +242,8 @@ class Asking:
         outcome = "partial" if reason in ("interrupted", "stopped") else "answered"
         await booking.settle(usage, outcome, keep if text.strip() else None)
         if not text.strip():
-            asked.end = Refusal(ContentRefused.sentence if reason == "content_filter" else EMPTY_ANSWER)
+            sentence = ContentRefused.sentence if reason == "content_filter" else EMPTY_ANSWER
+            asked.end = Refusal(sentence, "failed")
             return
         route = self._router.offering(booking.target.full_name)[0]
         fallback = work.model is None and route is not self._router.routes[0]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 
+from assistant.figures import Figures
 from assistant.limits import LimitReached, check, limits_of
 from assistant.values import BudgetNotice, Limits, Origin
 from db import ledger
@@ -52,12 +53,14 @@ class Booking:
         database: Database,
         origin: Origin,
         command: str,
+        figures: Figures,
         *,
         tokens: int = 0,
         pictures: int = 0,
         micros: int = 0,
     ) -> None:
         self._database = database
+        self._figures = figures
         self._origin = origin
         self._request = ledger.NewRequest(
             origin.interaction_id,
@@ -88,6 +91,16 @@ class Booking:
     def reserved(self) -> Usage:
         """The most that the last attempt may use."""
         return self._reserved
+
+    @property
+    def seconds(self) -> float:
+        """Since it was asked for."""
+        return time.monotonic() - self._asked_at
+
+    @property
+    def first_text_seconds(self) -> float | None:
+        """From then to the first text of the last attempt; None: there was none."""
+        return self._first_text_at - self._asked_at if self._first_text_at is not None else None
 
     async def admit(
         self, limits: Limits, prepare: Callable[[Connection], Awaitable[tuple[int, int]]] | None = None
@@ -290,14 +303,16 @@ class Booking:
 
         if outcome is not None:
             self.open = False
+        if ending is not None:
+            self._begun = False
+            if self.target is not None:
+                self._figures.count_attempt(self.target, ending)
         try:
             await to_the_end(keep_trying())
         finally:
             for notice in notices:
                 for listener in self._host_limits.listeners:
                     listener(notice)
-        if ending is not None:
-            self._begun = False
 
     async def _crossed(self, connection: Connection) -> list[BudgetNotice]:
         notices = []

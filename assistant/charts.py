@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import threading
 from collections.abc import Sequence
+from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from assistant.usage import Report
@@ -22,8 +25,11 @@ PROMPT, COMPLETION, PICTURES = "#8c9eff", "#f9b44d", "#3ddc97"
 TEXT_SIZE = 21
 WIDTH = 9.0  # inches of 100 pixels
 LABEL_LENGTH = 22
-# More bars than this are drawn as one outline: each bar by itself takes a millisecond.
+SIGN_WIDTH = 15.0  # pixels, of a sign of this size as they are in names and figures
+PIXELS_BESIDE_NAMES = 840.0  # of the width, for names and bars
+# More days than this are drawn as weeks: on a phone the bars would be thinner than its dots.
 MOST_BARS = 62
+LEAST_BARS = 7  # that there is room for, so that one day alone is no wall
 # Whose lines have ids for keys: the chart numbers them, and the list beside it says who they are.
 NUMBERED = ("member", "channel", "server")
 UNITS = (("B", 10**9), ("M", 10**6), ("k", 10**3))
@@ -44,7 +50,9 @@ async def chart(report: Report) -> bytes | None:
 
 def _draw(report: Report) -> bytes:
     with _alone:
-        return _draw_alone(report)
+        picture = _draw_alone(report)
+        _keep_what_was_loaded()
+    return picture
 
 
 def _draw_alone(report: Report) -> bytes:
@@ -74,6 +82,13 @@ def _draw_alone(report: Report) -> bytes:
     return file.getvalue()
 
 
+@cache
+def _keep_what_was_loaded() -> None:
+    # Once: else the garbage collector would look through matplotlib again and again, with everybody waiting.
+    gc.collect()  # the figure, which refers to itself, shall not stay
+    gc.freeze()
+
+
 def _rows(report: Report) -> list[tuple[str, Totals]]:
     rows = [(_label(report, line, place), line.totals) for place, line in enumerate(report.lines, 1)]
     if report.others:
@@ -91,15 +106,25 @@ def _label(report: Report, line: Line, place: int) -> str:
 
 
 def _draw_days(axes: Axes, report: Report) -> None:
-    days = [day for day, _ in report.daily]
-    _stack(axes, list(range(len(days))), [totals for _, totals in report.daily], upright=True)
-    step = max(1, -(-len(days) // 5))
-    places = list(range(0, len(days), step))
-    axes.set_xticks(places, [f"{days[place].day} {days[place]:%b}" for place in places])
-    axes.set_xlim(-0.7, len(days) - 0.3)
+    bars = report.daily
+    if len(bars) > MOST_BARS:
+        # The last one is whole: a part of a week there would look like a decline.
+        ends = range(len(bars) % 7 or 7, len(bars) + 1, 7)
+        bars = [_sum(bars[max(0, end - 7) : end]) for end in ends]
+        axes.set_xlabel("One bar for each week", color=TEXT, fontsize=TEXT_SIZE, labelpad=10)
+    _stack(axes, list(range(len(bars))), [totals for _, totals in bars], upright=True)
+    places = list(range(0, len(bars), -(-len(bars) // 5)))
+    axes.set_xticks(places, [f"{bars[place][0].day} {bars[place][0]:%b}" for place in places])
+    room = max(0, LEAST_BARS - len(bars)) / 2
+    axes.set_xlim(-0.7 - room, len(bars) - 0.3 + room)
     axes.yaxis.set_major_formatter(lambda value, _: short(round(value)))
     axes.locator_params(axis="y", nbins=4, integer=True)
     axes.grid(axis="y", color=FAINT, linewidth=1)
+
+
+def _sum(days: Sequence[tuple[date, Totals]]) -> tuple[date, Totals]:
+    """Some days as one, with the date of the first."""
+    return days[0][0], Totals(*map(sum, zip(*(totals for _, totals in days), strict=True)))
 
 
 def _draw_lines(axes: Axes, rows: Sequence[tuple[str, Totals]]) -> None:
@@ -108,21 +133,23 @@ def _draw_lines(axes: Axes, rows: Sequence[tuple[str, Totals]]) -> None:
     axes.set_yticks(places, [label for label, _ in rows], parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xticks([])
-    longest = max(ends) or 1
-    axes.set_xlim(0, longest * 1.02)
+    room = PIXELS_BESIDE_NAMES - SIGN_WIDTH * max(len(label) for label, _ in rows)
+    limit = 1.0
     for place, (end, (_, totals)) in enumerate(zip(ends, rows, strict=True)):
-        # Within the bar where there is room, behind it otherwise; so the longest bar needs no margin.
-        inside = end > longest * 0.62
-        axes.annotate(
-            _figures(totals),
+        text = _figures(totals)
+        label = axes.annotate(
+            text,
             (end, place),
-            xytext=(-8 if inside else 8, 0),
+            xytext=(8, 0),
             textcoords="offset points",
-            ha="right" if inside else "left",
             va="center",
             fontsize=TEXT_SIZE,
-            color=BACKGROUND if inside else TEXT,
+            color=TEXT,
         )
+        # The bars are as long as the figures behind them leave room for.
+        label.set_in_layout(False)
+        limit = max(limit, end / (1 - (SIGN_WIDTH * len(text) + 20) / room))
+    axes.set_xlim(0, limit)
 
 
 def _stack(axes: Axes, places: list[int], rows: Sequence[Totals], *, upright: bool) -> list[int]:
@@ -135,11 +162,7 @@ def _stack(axes: Axes, places: list[int], rows: Sequence[Totals], *, upright: bo
         parts = [("Pictures", PICTURES, [totals.pictures for totals in rows])]
     ends = [0] * len(places)
     for label, colour, lengths in parts:
-        if upright and len(places) > MOST_BARS:
-            tops = [end + length for end, length in zip(ends, lengths, strict=True)]
-            edges = [place - 0.5 for place in (*places, len(places))]
-            axes.stairs(tops, edges, baseline=ends, fill=True, color=colour, label=label)
-        elif upright:
+        if upright:
             axes.bar(places, lengths, 0.8, ends, color=colour, label=label)
         else:
             axes.barh(places, lengths, 0.72, ends, color=colour, label=label)

@@ -133,7 +133,7 @@ def with_history(needed: Sequence[Message], history: Sequence[Message]) -> tuple
     return (*needed[:first], *history, *needed[first:])
 
 
-@lru_cache(maxsize=4096)  # of each turn, at each question
+@lru_cache(maxsize=512)  # of each turn, at each question
 def clean_name(name: str, longest: int = LONGEST_NAME) -> str:
     """A name in one line that can be taken for nothing else: no colon, nothing invisible, not too long."""
     visible = "".join(

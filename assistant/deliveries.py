@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import Literal
 
 from db.engine import Database, DatabaseError
@@ -30,7 +31,8 @@ class Deliveries:
         """Note how much of an interaction's answer its member was shown; the last word counts."""
         self._noted[interaction_id] = delivered
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_soon())
+            # In a context of its own: what it logs belongs to no single interaction.
+            self._writing = asyncio.create_task(self._write_soon(), context=Context())
 
     async def write(self) -> None:
         """Write what is noted, now. Raises DatabaseError, and keeps the notes."""

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from assistant.booking import BOOKS_CLOSED, Booking
+from assistant.figures import Figures
 from assistant.queue import Queue
 from assistant.running import Running
 from assistant.stopping import Stopped, StopSignal
@@ -67,20 +68,22 @@ class Imagining:
         router: ImageRouter,
         limits: Limits,
         running: Running,
+        figures: Figures,
         orders_per_channel: int,
     ) -> None:
         self._database = database
         self._router = router
         self._limits = limits
         self._running = running
-        self._queue = Queue(orders_per_channel)
+        self._figures = figures
+        self.queue = Queue(orders_per_channel)
         self._ordered: dict[int, _Ordered] = {}  # by interaction
 
     def adopting(self, router: ImageRouter, limits: Limits, orders_per_channel: int) -> Imagining:
         """The same, with other settings for orders to come; what is being made keeps its own."""
         other = copy.copy(self)
         other._router, other._limits = router, limits
-        self._queue.per_channel = orders_per_channel
+        self.queue.per_channel = orders_per_channel
         return other
 
     async def imagine(self, order: PictureOrder, stop: StopSignal) -> AsyncGenerator[Event]:
@@ -94,7 +97,7 @@ class Imagining:
             return
         seed = order.seed if order.seed is not None else random.randint(0, LARGEST_SEED)
         self._ordered[number] = ordered = _Ordered(
-            order, Booking(self._database, order.origin, "imagine", pictures=order.count), seed
+            order, Booking(self._database, order.origin, "imagine", self._figures, pictures=order.count), seed
         )
         try:
             with self._running.counted():
@@ -104,10 +107,12 @@ class Imagining:
                     async for event in events:
                         yield event
         except Stopped:
-            ordered.end = Refusal(STOPPED)
+            ordered.end = Refusal(STOPPED, "stopped")
         except (Refused, DatabaseError, ProviderError) as error:
-            ordered.end = Refusal(_sentence_for(error, number))
+            ordered.end = Refusal(_sentence_for(error), "refused" if isinstance(error, Refused) else "failed")
         finally:
+            if ordered.end is not None or ordered.booking.request_id:  # else it was seen before
+                self._figures.count_end("imagine", ordered.end, ordered.booking.seconds)
             if ordered.booking.open:  # nobody made any, the listener left, or the bot is stopping
                 await ordered.booking.abandon()
             del self._ordered[number]
@@ -123,7 +128,7 @@ class Imagining:
         async def reserve(_: Connection) -> tuple[int, int]:
             return 0, micros
 
-        with self._queue.place(origin.channel_id, origin.user_id) as queued:
+        with self.queue.place(origin.channel_id, origin.user_id) as queued:
             try:
                 with stop.stoppable():
                     stop.begin()
@@ -179,7 +184,7 @@ class Imagining:
             pixels = picture.width * picture.height
             await part.settle(replace(picture.usage, pixels=pixels, steps=picture.steps or 0), "answered")
         except (Refused, DatabaseError, ProviderError) as error:
-            ordered.missed[_sentence_for(error, order.origin.interaction_id)] = None
+            ordered.missed[_sentence_for(error)] = None
         finally:
             if part.open:
                 await part.abandon()
@@ -265,11 +270,11 @@ def _row(ordered: _Ordered, pictures: list[Picture]) -> StoredPictures:
     )
 
 
-def _sentence_for(error: Exception, interaction_id: int) -> str:
+def _sentence_for(error: Exception) -> str:
     """What the member reads; the rest goes into the log."""
     if isinstance(error, DatabaseError):
         log.error("the books cannot be written, so nothing is sent: %s", error.__cause__ or error)
         return BOOKS_CLOSED
     if isinstance(error, ProviderError):
-        log.warning("no picture for interaction %d: %s", interaction_id, error.detail)
+        log.warning("no picture: %s", error.detail)
     return str(error)

@@ -81,6 +81,11 @@ def bounds(days: Days, zone: tzinfo) -> tuple[int, int]:
     return start_of(days.first, zone), start_of(days.last + ONE_DAY, zone)
 
 
+def monday_of(day: date) -> date:
+    """The first day of the week that a day is in."""
+    return day - day.weekday() * ONE_DAY
+
+
 def next_month(day: date) -> date:
     """The first day of the month after."""
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
@@ -116,6 +121,8 @@ def days_between(first: str, last: str, day: date) -> Days:
     """The days from one date to another, written as 2026-11-30, both included. Raises BadPeriod."""
     try:
         days = Days(date.fromisoformat(first), date.fromisoformat(last))
+        if (days.first.isoformat(), days.last.isoformat()) != (first, last):  # such as 2026-W48-1
+            raise ValueError
     except ValueError:
         raise BadPeriod("Please write dates as 2026-11-30: year, month, day.") from None
     if days.first > days.last:

@@ -69,6 +69,16 @@ class Queue:
         self._waiting_in: dict[int, list[Place]] = {}
         self._waiting_of: dict[int, list[Place]] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._waiting_in.values()))
+
+    @property
+    def answered(self) -> int:
+        """How many are being answered."""
+        return len(self._answered)
+
     @contextmanager
     def place(self, channel_id: int, user_id: int) -> Iterator[Place]:
         """Stand in the queue, and be answered, for as long as the block lasts. Raises Refused."""

@@ -19,6 +19,11 @@ class Running:
         self._tasks: set[asyncio.Task[object]] = set()
         self._stopping = False
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new is taken."""
+        return self._stopping
+
     @contextmanager
     def counted(self) -> Iterator[None]:
         """This task answers somebody for as long as the block lasts. Raises Refused once the bot stops."""

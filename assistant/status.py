@@ -42,7 +42,7 @@ async def report_status(
 ) -> StatusReport:
     """The state of both chains at this moment, with today's counts (UTC)."""
     midnight = start_of(today(UTC, time.time()), UTC)
-    counts = await database.run(lambda connection: count_by_key(connection, midnight))
+    counts = await database.read(lambda connection: count_by_key(connection, midnight))
     targets: list[list[TargetStatus]] = []
     for router in (chat_router, image_router):
         rows = []

@@ -6,9 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from functools import partial
-from itertools import pairwise
-from operator import add
+from operator import sub
 
 from assistant.periods import (
     BadPeriod,
@@ -22,14 +20,12 @@ from assistant.periods import (
     today,
     zone_names,
 )
-from assistant.values import PERIODS, Period, UsageReport
+from assistant.values import PERIODS, MemberUsage, Period
 from db.engine import Connection, Database
 from db.guild_settings import UTC_NAME, read_time_zone, write_time_zone
 from db.rollup import SLOT, Totals
-from db.usage import Grouping, Line, View, parts, read_days, read_part, read_top, read_totals, weight
+from db.usage import Grouping, Line, View, read_days, read_lines, read_totals
 
-# What is read at once: more would hold up answers, which wait for the same connection.
-DAYS_AT_ONCE = 31
 TOP = 10
 
 
@@ -58,14 +54,6 @@ class Report:
         return (getattr(self.totals, name) - before) / before if before else None
 
 
-async def time_zone_of(database: Database, view: View) -> str:
-    """The zone of a view's days: the server's; UTC's for direct messages and for the whole bot."""
-    if not view.guild_id:
-        return UTC_NAME
-    guild_id = view.guild_id
-    return await database.run(lambda connection: read_time_zone(connection, guild_id))
-
-
 async def report(
     database: Database,
     view: View,
@@ -75,97 +63,52 @@ async def report(
     now: float,
     top: int | None = TOP,
 ) -> Report:
-    """A report over whole days of a zone; `top` None: with every line.
-
-    Each part is read in a transaction of its own, so that answers come in between.
-    """
+    """A report over whole days of a zone; `top` None: with every line. All of it is of one moment."""
     zone = find_zone(zone_name)
-    before_days = days.before()
-    before_since, before_until = bounds(before_days, zone)
+    since, until = bounds(days, zone)
+    before_since, before_until = _bounds_before(days, zone, now)
+    starts = [start_of(day, zone) for day in days]
+
+    async def read(connection: Connection) -> Report:
+        totals = await read_totals(connection, view, since, until)
+        before = await read_totals(connection, view, before_since, before_until)
+        of_days = await read_days(connection, view, starts, until)
+        if by == "day":
+            lines, count = of_days, len(of_days)
+        else:
+            lines, count = await read_lines(connection, view, by, since, until, top)
+        rest = _less(totals, lines) if count > len(lines) else Totals()
+        daily = [(day, line.totals) for day, line in zip(days, of_days, strict=True)]
+        return Report(view, by, days, zone_name, totals, before, lines, rest, count - len(lines), daily)
+
+    return await database.read(read)
+
+
+def _bounds_before(days: Days, zone: tzinfo, now: float) -> tuple[int, int]:
+    before = days.before()
+    since, until = bounds(before, zone)
     current = today(zone, now)
     if days.first <= current <= days.last:
-        same_day = before_days.first + (current - days.first)
-        elapsed = now - start_of(current, zone)
-        before_until = min(before_until, _next_slot(start_of(same_day, zone) + elapsed))
-    before = await _totals(database, view, before_since, before_until)
-    daily = await _daily(database, view, days, zone)
-    if by == "day":
-        lines = [Line(start_of(day, zone), totals) for day, totals in daily]
-        count = len(lines)
-    else:
-        lines, count = await _lines(database, view, days, by, zone, top)
-    totals = await _totals(database, view, *bounds(days, zone))
-    rest = _less(totals, [line.totals for line in lines])
-    return Report(view, by, days, zone_name, totals, before, lines, rest, count - len(lines), daily)
-
-
-async def _totals(database: Database, view: View, since: int, until: int) -> Totals:
-    return await database.run(partial(read_totals, view=view, since=since, until=until))
-
-
-async def _daily(database: Database, view: View, days: Days, zone: tzinfo) -> list[tuple[date, Totals]]:
-    found: list[Totals] = []
-    for part in _parts(days):
-        starts, until = [start_of(day, zone) for day in part], bounds(part, zone)[1]
-        lines = await database.run(partial(read_days, view=view, starts=starts, until=until))
-        found += [line.totals for line in lines]
-    return list(zip(days, found, strict=True))
-
-
-async def _lines(
-    database: Database, view: View, days: Days, by: Grouping, zone: tzinfo, top: int | None
-) -> tuple[list[Line], int]:
-    since, until = bounds(days, zone)
-    if top is not None and days.count <= DAYS_AT_ONCE:
-        read = partial(read_top, view=view, by=by, since=since, until=until, limit=top)
-        return await database.run(read)
-    sums: dict[int | str, Totals] = {}
-    for part in parts(view, by, since, until):
-        for key, totals in await database.run(partial(read_part, sources=part)):
-            known = sums.get(key)
-            sums[key] = Totals._make(map(add, known, totals)) if known else totals
-    lines = sorted(map(Line._make, sums.items()), key=weight)
-    return lines[:top], len(lines)
-
-
-def _parts(days: Days) -> Iterable[Days]:
-    """The days in parts that are small enough to be read at once."""
-    cuts = [*list(days)[::DAYS_AT_ONCE], None]
-    for first, after in pairwise(cuts):
-        assert first is not None
-        yield Days(first, days.last if after is None else date.fromordinal(after.toordinal() - 1))
+        same_day = before.first + (current - days.first)
+        until = min(until, _next_slot(start_of(same_day, zone) + now - start_of(current, zone)))
+    return since, until
 
 
 def _next_slot(moment: float) -> int:
     return -int(-moment // SLOT) * SLOT
 
 
-def _less(totals: Totals, lines: Iterable[Totals]) -> Totals:
-    """What is left of the totals. Never below nothing: something may be booked between two reads."""
-    used = [0] * len(totals)
-    for line in lines:
-        used = list(map(add, used, line))
-    return Totals(*(max(0, total - part) for total, part in zip(totals, used, strict=True)))
+def _less(totals: Totals, lines: Iterable[Line]) -> Totals:
+    """What is left of the totals."""
+    return Totals._make(map(sub, totals, map(sum, zip(*(line.totals for line in lines), strict=True))))
 
 
-async def report_usage(
-    database: Database, period: Period, *, guild_id: int, user_id: int | None = None
-) -> UsageReport:
-    """The sums of each period, and the heaviest lines of one, of a server or of a member in it."""
-    view = View(guild_id, user_id)
-    zone = find_zone(await time_zone_of(database, view))
-    day = today(zone, time.time())
-    spans = {name: bounds(named_days(name, day), zone) for name in PERIODS}
-
-    async def read(connection: Connection) -> UsageReport:
-        totals = {name: await read_totals(connection, view, *span) for name, span in spans.items()}
-        by_model, _ = await read_top(connection, view, "model", *spans[period], TOP)
-        by_member: list[Line] = []
-        if user_id is None:
-            by_member, _ = await read_top(connection, view, "member", *spans[period], TOP)
-        return UsageReport(totals, period, by_member, by_model)
-
-    return await database.run(read)
+async def time_zone_of(database: Database, view: View) -> str:
+    """The zone of a view's days: the server's; UTC's for direct messages and for the whole bot."""
+    if not view.guild_id:
+        return UTC_NAME
+    guild_id = view.guild_id
+    return await database.read(lambda connection: read_time_zone(connection, guild_id))
 
 
 class Reports:
@@ -183,6 +126,21 @@ class Reports:
         """A report in the view's time zone; `top` None: with every line, as for a file."""
         zone_name = await time_zone_of(self._database, view)
         return await report(self._database, view, days, by, zone_name, time.time(), top)
+
+    async def of_member(self, guild_id: int, user_id: int, period: Period) -> MemberUsage:
+        """What a member used in one server, or in direct messages (`guild_id` 0); the models of a period."""
+        view = View(guild_id, user_id)
+        zone_name = await time_zone_of(self._database, view)
+        zone = find_zone(zone_name)
+        day = today(zone, time.time())
+        spans = {name: bounds(named_days(name, day), zone) for name in PERIODS}
+
+        async def read(connection: Connection) -> MemberUsage:
+            totals = {name: await read_totals(connection, view, *span) for name, span in spans.items()}
+            by_model, _ = await read_lines(connection, view, "model", *spans[period], TOP)
+            return MemberUsage(totals, by_model, zone_name)
+
+        return await self._database.read(read)
 
     async def time_zone(self, guild_id: int) -> str:
         """The name of a server's time zone."""

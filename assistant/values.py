@@ -197,6 +197,7 @@ class Refusal:
     """No answer, and why: one sentence for the member."""
 
     sentence: str
+    reason: Literal["refused", "stopped", "failed"] = field(default="refused", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +220,12 @@ class LastAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class UsageReport:
-    """What was used: totals for each period, and the heaviest members and models of one of them."""
+class MemberUsage:
+    """What a member used: totals for each period in a zone's days, and the heaviest models of one of them."""
 
     totals: dict[Period, Totals]
-    period: Period
-    by_member: list[Line]
     by_model: list[Line]
+    time_zone: str
 
 
 __all__ = [
@@ -245,6 +245,7 @@ __all__ = [
     "Limit",
     "Limits",
     "Line",
+    "MemberUsage",
     "ModelChoice",
     "More",
     "Origin",
@@ -260,7 +261,6 @@ __all__ = [
     "StoredPictures",
     "Totals",
     "Unit",
-    "UsageReport",
     "View",
     "Waiting",
 ]

@@ -1,38 +1,45 @@
 """The ledger at a million attempts and more: reports, the write of one answer, a member's deletion.
 
-The attempts lie in 2,000 channels of 50 servers and in one year. One server has 400,000 of them in the last
-30 days, or as many as there are; an eighth of its members sends half of them. The report is that server's, in
-the days of Asia/Kolkata, which begin at half past.
+The report is of 30 days of a server with 400,000 attempts in them (`benchmarks.ledger_filling`), in the days
+of Asia/Kolkata, which begin at half past.
 
 - top10_ms: the ten members who used most, the rest, and the totals; from the command to rows.
 - full_ms: the whole report with every member's line, the totals of the 30 days before, and each day's.
 - plain_full_ms: the same by GROUP BY over the ledger's rows, with an index on server and time.
+- chart_ms: the report's chart, drawn in a thread; the first one, which loads matplotlib, is not counted.
 - write_us: the transaction at an answer's end: messages, attempt, roll-up, reservation.
 - plain_write_us: the same without the roll-up.
 - delete_member_ms: deleting a member's 10,000 messages.
-- answer_held_ms: the longest that the write of an answer took while such reports ran one after the other.
+- answer_held_ms: the longest that the write of an answer took while reports, their charts and their files
+  were made one after the other without a pause; answer_alone_ms: the longest of as many without them.
+
+Other work on the machine makes any single run longer. So of reports and charts each figure is the shortest of
+many runs, in turn at each size, with the median beside it; and of the longest writes it is the median of
+several rounds, in turn with and without reports, with the worst beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
-import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
-from sqlalchemy import delete, insert, text, update
-from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy import delete, text, update
 
-from assistant.periods import Days, bounds, find_zone, named_days, today
+from assistant.charts import chart
+from assistant.export import as_files
+from assistant.periods import bounds, find_zone, named_days, today
 from assistant.usage import report
+from benchmarks.ledger_filling import LARGE, LEAVER, NOW, fill
 from db.engine import Connection, Database, open_database
 from db.history import ConversationKey, NewTurn, add_turn, history
 from db.ledger import (
@@ -45,53 +52,16 @@ from db.ledger import (
     close_request,
     end_attempt,
 )
-from db.rollup import slots, summed
-from db.usage import View, read_top, read_totals
-from db.verify import KINDS, booked_slots, booked_sums
+from db.usage import View, read_lines, read_totals
 
 ZONE = "Asia/Kolkata"
-NOW = 1_800_000_000
-LARGE, LARGE_SHARE = 1, 400_000
+DAYS = named_days("30 days", today(find_zone(ZONE), NOW))
 VIEW = View(LARGE)
-LEAVER = 99_999  # the member who is deleted
-WRITES = 300
-RUNS = 15
+WRITES, ROUNDS = 300, 5
+RUNS = 30
+PLAIN_RUNS = 3
 ENDING = Ending("settled", "provider", prompt_tokens=900, completion_tokens=300, cost_micros=240)
 
-# Numbers that look drawn by lot, and are the same each time. Of two, the smaller: some members ask a lot.
-FILL = """
-WITH RECURSIVE number(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM number WHERE i < ?),
-drawn AS (
-    SELECT i, i <= ? AS large, (i * 2654435761) % 4294967296 AS a, (i * 2246822519 + 7) % 4294967291 AS b,
-        (i * 3266489917 + 3) % 4294967279 AS c
-    FROM number
-)
-INSERT INTO attempts (id, interaction_id, attempt, guild_id, channel_id, user_id, command, provider, model,
-    key_variable, sent_at, ended_at, state, usage_source, error_class, prompt_tokens, completion_tokens,
-    cached_tokens, reasoning_tokens, pictures, pixels, cost_micros, price_date, fallback, delivered,
-    queue_ms, first_text_ms, total_ms)
-SELECT i, i, 1,
-    CASE WHEN large THEN 1 ELSE 1 + c % 50 END,
-    CASE WHEN large THEN min(a % 200, b % 200) ELSE 200 + (c % 50) * 36 + b % 36 END,
-    -- An eighth of the members asks half of the questions.
-    CASE WHEN large THEN CAST(5000 * (b / 4294967291.0) * (b / 4294967291.0) * (b / 4294967291.0) AS INTEGER)
-        ELSE 5000 + (c % 50) * 400 + min(a % 400, b % 400) END,
-    CASE WHEN a % 20 = 0 THEN 'imagine' ELSE 'ask' END,
-    'vendor-' || (c % 3), 'model-' || (c % 3), 'VENDOR_KEY' || (b % 6),
-    CASE WHEN large THEN :now - a % 2592000 ELSE :now - a % 31536000 END,
-    :now,
-    'settled', 'provider', '', 200 + a % 2000, 50 + b % 600, 0, 0, a % 20 = 0, 0, 100 + a % 900, '2026-11-01',
-    c % 30 = 0, 'full', 3, 400, 4000
-FROM drawn
-""".replace(":now", str(NOW))
-MESSAGES = """
-WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < ?)
-INSERT INTO history (turn_id, guild_id, channel_id, user_id, role, content, created_at)
-SELECT -((i + 1) / 2), 2, (i * 2654435761) % 4294967296 % 2000,
-    CASE WHEN i <= 10000 THEN 99999 ELSE (i * 2246822519) % 4294967291 % 20000 END,
-    CASE WHEN i % 2 THEN 'user' ELSE 'assistant' END, 'Some words of about the length of a question here.', 0
-FROM number
-"""
 # What a report by GROUP BY alone asks for.
 PLAIN = """
 SELECT {line}, count(*), sum(prompt_tokens), sum(completion_tokens), sum(pictures), sum(pixels),
@@ -107,63 +77,44 @@ class Figures:
     """What was measured at one size."""
 
     top10_ms: float
+    top10_median_ms: float
     full_ms: float
+    full_median_ms: float
     plain_full_ms: float
+    chart_ms: float
+    chart_median_ms: float
     write_us: float
     plain_write_us: float
     delete_member_ms: float
     answer_held_ms: float
+    answer_held_worst_ms: float
+    answer_alone_ms: float
+    answer_alone_worst_ms: float
 
 
-def fill(path: Path, size: int) -> None:
-    """Write attempts, messages and the roll-up, with SQLite alone: this is not what is measured."""
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA journal_mode = OFF")
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.execute("PRAGMA cache_size = -400000")
-    connection.execute("PRAGMA foreign_keys = OFF")
-    with connection:
-        connection.execute(FILL, (1, size, min(LARGE_SHARE, size)))
-        connection.execute(MESSAGES, (max(size, 20_000),))
-        connection.execute(
-            "INSERT INTO requests SELECT id, interaction_id, guild_id, channel_id, user_id, command, "
-            "sent_at, false, 0, 0, 'answered', 0, '' FROM attempts"
-        )
-        roll_up(connection)
-    connection.close()
-
-
-def roll_up(connection: sqlite3.Connection) -> None:
-    """Make the roll-up of what was filled in."""
-    for table, booked in ((slots, booked_slots()), *((summed, booked_sums(kind)) for kind in KINDS)):
-        statement = insert(table).from_select(booked.selected_columns.keys(), booked)
-        compiled = statement.compile(dialect=dialect(), compile_kwargs={"literal_binds": True})
-        connection.execute(str(compiled))
-
-
-async def top_ten(database: Database, days: Days) -> None:
+async def top_ten(database: Database) -> None:
     """The ten members who used most, and the totals that the rest is reckoned from."""
-    since, until = bounds(days, find_zone(ZONE))
+    since, until = bounds(DAYS, find_zone(ZONE))
 
     async def read(connection: Connection) -> None:
-        await read_top(connection, VIEW, "member", since, until, 10)
+        await read_lines(connection, VIEW, "member", since, until, 10)
         await read_totals(connection, VIEW, since, until)
 
-    await database.run(read)
+    await database.read(read)
 
 
-async def full_report(database: Database, days: Days) -> None:
+async def full_report(database: Database) -> None:
     """The whole report, with every line."""
-    found = await report(database, VIEW, days, "member", ZONE, NOW, None)
+    found = await report(database, VIEW, DAYS, "member", ZONE, NOW, None)
     assert found.lines
-    assert len(found.daily) == days.count
+    assert len(found.daily) == DAYS.count
 
 
-async def plain_report(database: Database, days: Days) -> None:
+async def plain_report(database: Database) -> None:
     """The same figures from the rows of the ledger."""
     zone = find_zone(ZONE)
-    since, until = bounds(days, zone)
-    before, _ = bounds(days.before(), zone)
+    since, until = bounds(DAYS, zone)
+    before, _ = bounds(DAYS.before(), zone)
     offset = since % 86400
 
     async def read(connection: Connection) -> None:
@@ -176,17 +127,14 @@ async def plain_report(database: Database, days: Days) -> None:
             values = {"guild": LARGE, "since": begin, "until": end}
             assert (await connection.execute(text(PLAIN.format(line=line)), values)).all()
 
-    await database.run(read)
+    await database.read(read)
 
 
-async def milliseconds(work: Callable[[], Awaitable[None]], runs: int = RUNS) -> float:
-    """The median time of `work`, after a first run that is not counted."""
-    times = []
-    for _ in range(runs + 1):
-        started = time.perf_counter()
-        await work()
-        times.append(1000 * (time.perf_counter() - started))
-    return statistics.median(times[1:])
+async def seconds(work: Awaitable[object]) -> float:
+    """How long it takes."""
+    started = time.perf_counter()
+    await work
+    return time.perf_counter() - started
 
 
 class Answers:
@@ -239,19 +187,24 @@ async def end_plainly(connection: Connection, interaction_id: int) -> None:
     )
 
 
-async def longest_hold(database: Database, answers: Answers, days: Days) -> float:
-    """The milliseconds that the slowest write of an answer took while reports ran without a pause."""
+async def longest_write(answers: Answers) -> float:
+    """The milliseconds that the slowest of many took."""
+    return 1000 * max([await answers.write() for _ in range(WRITES // ROUNDS)])
+
+
+async def longest_hold(database: Database, answers: Answers) -> float:
+    """The same while reports, charts and files are made without a pause."""
 
     async def reports() -> None:
         while True:
-            await report(database, VIEW, days, "member", ZONE, NOW)
-            await full_report(database, days)
+            await chart(await report(database, VIEW, DAYS, "member", ZONE, NOW))
+            await as_files(await report(database, VIEW, DAYS, "member", ZONE, NOW, None), {})
 
     running = asyncio.create_task(reports())
-    slowest = max([await answers.write() for _ in range(WRITES)])
+    slowest = await longest_write(answers)
     running.cancel()
     await asyncio.wait([running])
-    return 1000 * slowest
+    return slowest
 
 
 async def delete_member(connection: Connection) -> None:
@@ -260,28 +213,60 @@ async def delete_member(connection: Connection) -> None:
     assert deleted.rowcount == 10_000
 
 
-async def measure(size: int, folder: Path) -> Figures:
-    """Build a ledger of that size in a folder, and measure."""
-    path = folder / f"ledger-{size}.db"
-    days = named_days("30 days", today(find_zone(ZONE), NOW))
-    address = f"sqlite+aiosqlite:///{path}"
-    async with open_database(address):
-        pass
-    await asyncio.to_thread(fill, path, size)
-    async with open_database(address) as database:
-        answers = Answers(database, 10**9)
-        top10_ms = await milliseconds(partial(top_ten, database, days))
-        full_ms = await milliseconds(partial(full_report, database, days))
-        write_us = 1e6 * statistics.median([await answers.write() for _ in range(WRITES)])
-        plain_write_us = 1e6 * statistics.median([await answers.write(plain=True) for _ in range(WRITES)])
-        held_ms = await longest_hold(database, answers, days)
-        started = time.perf_counter()
-        await database.run(delete_member)
-        delete_member_ms = 1000 * (time.perf_counter() - started)
-        async with database.transaction() as connection:
-            await connection.execute(text("CREATE INDEX plain ON attempts (guild_id, sent_at)"))
-        plain_full_ms = await milliseconds(partial(plain_report, database, days), 3)
-    return Figures(top10_ms, full_ms, plain_full_ms, write_us, plain_write_us, delete_member_ms, held_ms)
+async def measure(sizes: Sequence[int], folder: Path) -> dict[int, Figures]:
+    """Build a ledger of each size in a folder, and measure."""
+    async with AsyncExitStack() as opened:
+        databases = {}
+        for size in sizes:
+            path = folder / f"ledger-{size}.db"
+            address = f"sqlite+aiosqlite:///{path}"
+            async with open_database(address):
+                pass
+            await asyncio.to_thread(fill, path, size)
+            databases[size] = await opened.enter_async_context(open_database(address))
+        gc.freeze()  # as a bot does that has started
+        read = {size: await time_reads(database) for size, database in databases.items()}
+        for _ in range(RUNS):
+            for size, database in databases.items():
+                for name, taken in (await time_reads(database)).items():
+                    read[size][name] += taken
+        return {size: await measure_one(database, read[size]) for size, database in databases.items()}
+
+
+async def time_reads(database: Database) -> dict[str, list[float]]:
+    """The milliseconds of each kind of report, and of a chart."""
+    found = await report(database, VIEW, DAYS, "member", ZONE, NOW)
+    works = {"top10": top_ten(database), "full": full_report(database), "chart": chart(found)}
+    return {name: [1000 * await seconds(work)] for name, work in works.items()}
+
+
+async def measure_one(database: Database, read: dict[str, list[float]]) -> Figures:
+    """The figures of one size; `read` has those of the reports, of which the first run does not count."""
+    answers = Answers(database, 10**9)
+    write_us = 1e6 * statistics.median([await answers.write() for _ in range(WRITES)])
+    plain_write_us = 1e6 * statistics.median([await answers.write(plain=True) for _ in range(WRITES)])
+    alone_ms, held_ms = [], []
+    for _ in range(ROUNDS):
+        alone_ms.append(await longest_write(answers))
+        held_ms.append(await longest_hold(database, answers))
+    delete_ms = 1000 * await seconds(database.run(delete_member))
+    async with database.transaction() as connection:
+        await connection.execute(text("CREATE INDEX plain ON attempts (guild_id, sent_at)"))
+    plain_ms = [1000 * await seconds(plain_report(database)) for _ in range(PLAIN_RUNS + 1)]
+    shortest = {f"{name}_ms": min(times[1:]) for name, times in read.items()}
+    medians = {f"{name}_median_ms": statistics.median(times[1:]) for name, times in read.items()}
+    return Figures(
+        **shortest,
+        **medians,
+        plain_full_ms=min(plain_ms[1:]),
+        write_us=write_us,
+        plain_write_us=plain_write_us,
+        delete_member_ms=delete_ms,
+        answer_held_ms=statistics.median(held_ms),
+        answer_held_worst_ms=max(held_ms),
+        answer_alone_ms=statistics.median(alone_ms),
+        answer_alone_worst_ms=max(alone_ms),
+    )
 
 
 def main() -> None:
@@ -298,16 +283,14 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     logging.disable(logging.INFO)
-    figures = {}
-    for size in arguments.attempts:
-        with tempfile.TemporaryDirectory() as folder:
-            figures[size] = asyncio.run(measure(size, Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        figures = asyncio.run(measure(arguments.attempts, Path(folder)))
     if arguments.json:
         print(json.dumps({str(size): asdict(found) for size, found in figures.items()}))
         return
-    print(f"{'':18}" + "".join(f"{size:>14,}" for size in figures))
+    print(f"{'':22}" + "".join(f"{size:>14,}" for size in figures))
     for name in Figures.__dataclass_fields__:
-        print(f"{name:18}" + "".join(f"{getattr(found, name):>14.1f}" for found in figures.values()))
+        print(f"{name:22}" + "".join(f"{getattr(found, name):>14.1f}" for found in figures.values()))
 
 
 if __name__ == "__main__":

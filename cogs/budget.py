@@ -14,14 +14,12 @@ from assistant import Assistant
 from assistant.limits import MICROS, in_unit
 from assistant.periods import BadPeriod, zone_names
 from assistant.values import BudgetNotice, BudgetPeriod, Limit, StoredBudget, Unit
-from cogs.discord_calls import Outcome
 from cogs.origin import managed_server
+from cogs.posting import cannot_post, may_post, post
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
-# What posting unasked takes, and nothing more.
-POSTING = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
 TEXT_CHANNELS = (discord.ChannelType.text, discord.ChannelType.news)
 MOST_CHOICES = 25
 MOST_LISTED = 40
@@ -32,10 +30,6 @@ NO_CATEGORY = "A category has no budget of its own. Choose a channel in it."
 NO_TEXT_CHANNEL = "Notices are posted in text channels. Choose one."
 NO_BUDGETS = "This server has no budgets. /budget set makes one."
 NO_SUCH_BUDGET = "There is no such budget. /budget list shows those there are."
-CANNOT_POST = (
-    "I cannot post in <#{channel}>, so nothing was set. Invite me with this link, and let me view the "
-    "channel, send messages and attach files there: <{link}>"
-)
 WILL_POST = "Notices about this server's budgets will be posted here."
 
 # As Discord resolves them: a guild's own channel objects are not cached without the guilds intent.
@@ -91,8 +85,8 @@ class Budget(commands.Cog):
         problem = _problem(guild_id, amount, unit, channel, role, each_member)
         if problem is None and notices is not None and notices.type not in TEXT_CHANNELS:
             problem = NO_TEXT_CHANNEL
-        elif problem is None and notices is not None and not await self._may_post(notices.id):
-            problem = CANNOT_POST.format(channel=notices.id, link=self._posting_link(guild_id))
+        elif problem is None and notices is not None and not await may_post(self._bot, notices.id, WILL_POST):
+            problem = cannot_post(self._bot, guild_id, notices.id)
         if problem is not None:
             await interaction.edit_original_response(content=problem)
             return
@@ -179,25 +173,9 @@ class Budget(commands.Cog):
         if notice.limit.by_host:
             self._bot.tell_owner(notice_text(notice))
         elif notice.limit.warn_channel_id:
-            task = asyncio.create_task(self._post(notice.limit.warn_channel_id, notice_text(notice)))
+            task = asyncio.create_task(post(self._bot, notice.limit.warn_channel_id, notice_text(notice)))
             self._bot.tree.running.add(task)
             task.add_done_callback(self._bot.tree.running.discard)
-
-    async def _post(self, channel_id: int, text: str) -> Outcome:
-        channel = self._bot.get_partial_messageable(channel_id)
-        return (await self._bot.calls.attempt(channel.send(text))).outcome
-
-    async def _may_post(self, channel_id: int) -> bool:
-        # Without the guilds intent the bot does not know what it may do in a channel: so it does it.
-        return await self._post(channel_id, WILL_POST) is Outcome.ARRIVED
-
-    def _posting_link(self, guild_id: int) -> str:
-        return discord.utils.oauth_url(
-            self._bot.application_id or 0,
-            permissions=POSTING,
-            guild=discord.Object(guild_id),
-            scopes=("bot", "applications.commands"),
-        )
 
 
 def _problem(

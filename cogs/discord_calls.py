@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -83,7 +83,10 @@ class DiscordCalls:
     pace_seconds: float = 1.2
     # Before each try of what has to arrive.
     retry_seconds: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0)
+    # Before another try of what nobody waits for; doubled each time.
+    late_seconds: float = 60.0
     clock: Callable[[], float] = time.monotonic
+    replies: Counter[int] = field(default_factory=Counter)  # by HTTP status; 0: none came
     _banned_until: float = 0.0
     _invalid: deque[float] = field(default_factory=lambda: deque(maxlen=2 * MOST_INVALID))
 
@@ -135,9 +138,16 @@ class DiscordCalls:
         if self.resting_seconds and sent.url.path.startswith("/api/"):
             raise DiscordResting("Discord has banned this address for a while")
 
+    async def after_failure(self, _session: Any, _context: Any, failed: Any) -> None:
+        """Note a request to which no reply came."""
+        self.replies[0] += 1
+        log.debug("%s %s: %s", failed.method, failed.url.path, type(failed.exception).__name__)
+
     async def after_reply(self, _session: Any, _context: Any, received: Any) -> None:
         """Note what a reply says."""
         status, headers = received.response.status, received.response.headers
+        self.replies[status] += 1
+        log.debug("%s %s: %d", received.method, received.url.path, status)
         retry_after = _seconds(headers.get("Retry-After"))
         if status in (401, 403, 429) and headers.get("X-RateLimit-Scope") != "shared":
             self._invalid.append(self.clock())

@@ -56,7 +56,7 @@ class Drawings:
                     await reply.finish([heading + end.sentence])
                 elif end is not None and not reply.gone:
                     delivery = await _deliver(order, end, seconds, reply, surface.file_limit)
-        if isinstance(end, Pictures):
+        if isinstance(end, Pictures) or reply.gone:
             self._assistant.deliveries.note(origin.interaction_id, delivery.value)
 
     async def _listen(

@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from assistant.periods import NAMED_PERIODS, NamedPeriod
 from assistant.values import Grouping
-from cogs.reports import GROUPINGS, Asked, check_reader, show_report
+from cogs.reports import FIRST, GROUPINGS, LAST, Asked, check_reader, days_asked, show_report
 
 if TYPE_CHECKING:
     from bot import Colloquy
@@ -31,16 +31,25 @@ class Host(commands.Cog):
 
     @host.command()
     @app_commands.describe(
-        period="Which days (UTC); 30 days if you do not say", by="What to list; servers if you do not say"
+        period="Which days (UTC); 30 days if you do not say",
+        by="What to list; servers if you do not say",
+        first=FIRST,
+        last=LAST,
     )
+    @app_commands.rename(first="from", last="to")
     @app_commands.choices(period=PERIODS, by=BY)
     async def usage(
-        self, interaction: discord.Interaction[Any], period: NamedPeriod = "30 days", by: Grouping = "server"
+        self,
+        interaction: discord.Interaction[Any],
+        period: NamedPeriod = "30 days",
+        by: Grouping = "server",
+        first: str = "",
+        last: str = "",
     ) -> None:
         """What all servers together used, by server, key, model and so on."""
         await check_reader(interaction, interaction.client, "host")
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await show_report(interaction, interaction.client, Asked("host", period, by))
+        await show_report(interaction, interaction.client, Asked("host", days_asked(period, first, last), by))
 
 
 async def setup(bot: Colloquy) -> None:

@@ -45,7 +45,8 @@ class Mention(commands.Cog):
         if guild_id is not None and self._bot.user not in message.mentions:
             return
         surface = ReplySurface(message, self._bot.calls)
-        await self._bot.tree.answer_message(self._answer(message, guild_id or 0, surface), surface.tell)
+        work = self._answer(message, guild_id or 0, surface)
+        await self._bot.tree.answer_message(message.id, work, surface.tell)
 
     async def _answer(self, message: discord.Message, guild_id: int, surface: ReplySurface) -> None:
         call = await self._bot.calls.attempt(message.channel.typing())

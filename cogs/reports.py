@@ -1,38 +1,42 @@
-"""Reports of what was used, as Discord shows them: lines, chart, files, and menus that outlive a restart."""
+"""Reports that a member asks for: with menus and buttons below them that outlive a restart."""
 
 from __future__ import annotations
 
 import io
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
 from assistant.charts import chart
-from assistant.export import as_csv, as_json
-from assistant.limits import in_unit
-from assistant.periods import NAMED_PERIODS, BadPeriod, Days, NamedPeriod
+from assistant.export import as_files
+from assistant.periods import NAMED_PERIODS, BadPeriod, NamedPeriod
 from assistant.usage import Report
-from assistant.values import Grouping, Line, Totals, View
+from assistant.values import Grouping, View
 from cogs.errors import NotTheHost
 from cogs.origin import managed_server
+from cogs.posting import cannot_post, may_post
+from cogs.report_texts import Reader, Scope, as_embed, date_of, days_of, names_for
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
-Scope = Literal["server", "host"]
 GROUPINGS: dict[Scope, tuple[Grouping, ...]] = {
     "server": ("member", "channel", "command", "model", "provider", "day"),
     "host": ("server", "key", "command", "model", "provider", "day"),
 }
-TITLES = {"server": "Usage of this server", "host": "Usage of the whole bot"}
-NOTHING = "Nothing was used in this time."
-HIDDEN = "a channel that you cannot see"
-# So many of the days stand in the list; the chart and the file have all of them.
-LISTED_DAYS = 10
-CENT = 10_000  # millionths of a dollar
-NAME_LENGTH = 60
+
+# What the options of the commands say.
+FIRST = "The first day in place of a period, as 2026-11-30"
+LAST = "The last day; today if you do not say"
+WILL_POST = "Every Monday a report of what this server used in the week before, by {by}, will be posted here."
+STARTED = (
+    "From Monday, {first} on, a report by {by} is posted here every week{moved}. "
+    "Press the button again to end that."
+)
+ENDED = "Ended: no weekly report is posted in this server any more."
+NO_WEEKLY_REPORT = "No weekly report is posted in this server. /usage has a button that begins one."
 
 Button = discord.ui.Button[discord.ui.View]
 Select = discord.ui.Select[discord.ui.View]
@@ -50,6 +54,11 @@ class Asked:
     def period_name(self) -> str:
         """The period in one word, as custom ids and menus have it."""
         return self.period if isinstance(self.period, str) else "..".join(self.period)
+
+
+def days_asked(period: NamedPeriod, first: str, last: str) -> NamedPeriod | tuple[str, str]:
+    """A named period, or in its place what was written as first and last day."""
+    return (first.strip(), last.strip()) if first or last else period
 
 
 def _asked(scope: str, period: str, by: str) -> Asked:
@@ -136,17 +145,58 @@ class ReportFile(discord.ui.DynamicItem[Button], template=rf"report:file:{_ASKED
         report = await _find(interaction, bot, self._asked, top=None)
         if report is None:
             return
-        names = _names(interaction, report)
+        names = names_for(report, _reader(interaction))
         stem = f"usage-by-{report.by}-{report.days.first}-{report.days.last}"
-        contents = {"csv": as_csv(report, names), "json": as_json(report, names)}
+        contents = await as_files(report, names)
         files = [discord.File(io.BytesIO(content), f"{stem}.{kind}") for kind, content in contents.items()]
         await interaction.edit_original_response(
-            content=f"{_days(report.days)} by {report.by}: all lines, for a spreadsheet and for programs.",
+            content=f"{days_of(report.days)} by {report.by}: all lines, for a spreadsheet and for programs.",
             attachments=files,
         )
 
 
-ITEMS = (ReportMenu, ReportFile)
+class WeeklyButton(discord.ui.DynamicItem[Button], template=r"report:weekly:(?P<what>[a-z]+)"):
+    """Has a report posted here every week, or (`by` None) ends that. Pressed again, it ends what it began."""
+
+    def __init__(self, by: Grouping | None) -> None:
+        label, what = ("Weekly report", by) if by is not None else ("End weekly report", "end")
+        super().__init__(discord.ui.Button(label=label, custom_id=f"report:weekly:{what}"))
+        self._by = by
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Called by discord.py for a press."""
+        return cls(next((by for by in GROUPINGS["server"] if by == match["what"]), None))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> Any:
+        """Do what it says, with the care that commands get."""
+        bot: Colloquy = interaction.client
+        await bot.tree.answer_press(interaction, self._press(interaction, bot))
+
+    async def _press(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
+        guild_id = managed_server(interaction)
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        weekly, channel_id = bot.assistant.weekly, interaction.channel_id or 0
+        now = await weekly.of_server(guild_id)
+        if self._by is None or (now and (now.channel_id, now.by) == (channel_id, self._by)):
+            ended = await weekly.end(guild_id)
+            await interaction.edit_original_response(content=ENDED if ended else NO_WEEKLY_REPORT)
+            return
+        announcement = WILL_POST.format(by=self._by)
+        may_attach = interaction.app_permissions.attach_files
+        if not may_attach or not await may_post(bot, channel_id, announcement):
+            await interaction.edit_original_response(content=cannot_post(bot, guild_id, channel_id))
+            return
+        first = await weekly.start(guild_id, channel_id, self._by)
+        moved = f", and no longer in <#{now.channel_id}>" if now and now.channel_id != channel_id else ""
+        await interaction.edit_original_response(
+            content=STARTED.format(first=date_of(first), by=self._by, moved=moved)
+        )
+
+
+ITEMS = (ReportMenu, ReportFile, WeeklyButton)
 
 
 async def check_reader(interaction: discord.Interaction[Any], bot: Colloquy, scope: Scope) -> None:
@@ -162,11 +212,13 @@ async def show_report(interaction: discord.Interaction[Any], bot: Colloquy, aske
     report = await _find(interaction, bot, asked)
     if report is None:
         return
-    embed, files = draw_report(report, await chart(report), interaction)
+    embed, files = as_embed(report, await chart(report), _reader(interaction))
     view = discord.ui.View(timeout=None)
     view.add_item(ReportMenu("period", asked))
     view.add_item(ReportMenu("by", asked))
     view.add_item(ReportFile(asked))
+    if asked.scope == "server":
+        view.add_item(WeeklyButton(asked.by))
     await interaction.edit_original_response(content=None, embed=embed, attachments=files, view=view)
 
 
@@ -187,127 +239,8 @@ async def _find(
     return await reports.report(view, days, asked.by, **more)
 
 
-def draw_report(
-    report: Report, picture: bytes | None, reader: discord.Interaction[Any] | None
-) -> tuple[discord.Embed, list[discord.File]]:
-    """The embed of a report and its chart; `reader` None: whoever sees the channel."""
-    scope: Scope = "host" if report.view.guild_id is None else "server"
-    embed = discord.Embed(title=TITLES[scope], colour=discord.Colour.blurple())
-    embed.description = f"**{_days(report.days)}**, by {report.by}\n{_list(report, reader)}"
-    totals = report.totals
-    for name, field, what in (
-        ("Tokens", "tokens", f"{totals.prompt_tokens:,} prompt\n{totals.completion_tokens:,} completion"),
-        ("Requests", "requests", _count(totals.pictures, "picture")),
-        ("Cost", "cost_micros", f"{totals.unpriced_share:.0%} of requests unpriced"),
-    ):
-        number = getattr(totals, field)
-        shown = dollars(number) if field == "cost_micros" else f"{number:,}"
-        embed.add_field(name=name, value=f"**{shown}**{_change(report, field)}\n{what}")
-    notes = [
-        f"{totals.estimated_share:.0%} of requests estimated, {totals.fallbacks:,} answered by a fallback, "
-        f"{totals.failures:,} more refused by vendors at no cost.",
-        f"Change against the {_count(report.days.count, 'day')} before. Days of {report.time_zone}.",
-    ]
-    embed.set_footer(text=" ".join(notes))
-    if picture is None:
-        return embed, []
-    embed.set_image(url="attachment://usage.png")
-    alternative = f"Chart of tokens by {report.by}, {_days(report.days)}."
-    return embed, [discord.File(io.BytesIO(picture), "usage.png", description=alternative)]
-
-
-def _list(report: Report, reader: discord.Interaction[Any] | None) -> str:
-    if not (report.totals.requests or report.totals.failures):
-        return NOTHING
-    if report.by == "day":
-        lines = report.lines[-LISTED_DAYS:]
-        shown = [f"<t:{line.key}:d>: {figures(line.totals)}" for line in lines]
-        if len(lines) < len(report.lines):
-            shown.insert(0, f"The last {LISTED_DAYS} days; the chart and the files have all.")
-        return "\n".join(shown)
-    shown = [
-        f"{place}. {_name(report, line, reader)}: {figures(line.totals)}"
-        for place, line in enumerate(report.lines, 1)
-    ]
-    if report.others:
-        shown.append(f"And {report.others:,} more: {figures(report.rest)}")
-    return "\n".join(shown)
-
-
-def _name(report: Report, line: Line, reader: discord.Interaction[Any] | None) -> str:
-    """A line's name. Discord itself hides the name of a mentioned channel from those who cannot see it."""
-    if report.by == "member":
-        return f"<@{line.key}>"
-    if report.by == "channel":
-        return HIDDEN if reader is not None and _is_hidden(reader, int(line.key)) else f"<#{line.key}>"
-    if report.by == "server":
-        if line.key == 0:
-            return "direct messages"
-        guild = reader.client.get_guild(int(line.key)) if reader is not None else None
-        return f"{_escaped(guild.name)} `{line.key}`" if guild is not None else f"`{line.key}`"
-    return _escaped(str(line.key)) or "no key"
-
-
-def _names(interaction: discord.Interaction[Any], report: Report) -> dict[int | str, str]:
-    """The names for a file, as far as the bot knows them: without privileged intents, that is not far."""
-    names: dict[int | str, str] = {}
-    guild = interaction.guild
-    for line in report.lines:
-        known: Any = None
-        if report.by == "server":
-            known = interaction.client.get_guild(int(line.key))
-        elif report.by == "member" and guild is not None:
-            known = guild.get_member(int(line.key))
-        elif report.by == "channel" and guild is not None and not _is_hidden(interaction, int(line.key)):
-            known = guild.get_channel_or_thread(int(line.key))
-        if known is not None:
-            names[line.key] = getattr(known, "display_name", None) or known.name
-    return names
-
-
-def _is_hidden(reader: discord.Interaction[Any], channel_id: int) -> bool:
-    """Whether the bot knows that the reader cannot see a channel."""
-    channel = reader.guild.get_channel_or_thread(channel_id) if reader.guild is not None else None
-    user = reader.user
-    if channel is None or not isinstance(user, discord.Member):
-        return False
-    return not channel.permissions_for(user).view_channel
-
-
-def _escaped(text: str) -> str:
-    return discord.utils.escape_markdown(text[:NAME_LENGTH])
-
-
-def figures(totals: Totals) -> str:
-    """The figures of a line: "1,200 + 340 tokens, 2 pictures, 5 requests, $0.02"."""
-    parts = []
-    if totals.tokens:
-        parts.append(f"{totals.prompt_tokens:,} + {totals.completion_tokens:,} tokens")
-    if totals.pictures:
-        parts.append(_count(totals.pictures, "picture"))
-    parts.append(_count(totals.requests, "request"))
-    if totals.cost_micros:
-        parts.append(dollars(totals.cost_micros))
-    return ", ".join(parts)
-
-
-def dollars(micros: int) -> str:
-    """A cost: in cents, or finer where cents would hide it."""
-    return in_unit(round(micros, -4) if micros >= CENT or micros == 0 else micros, "dollars")
-
-
-def _change(report: Report, field: str) -> str:
-    change = report.change(field)
-    return "" if change is None else f" ({change:+.0%})"
-
-
-def _days(days: Days) -> str:
-    first, last = (f"{day.day} {day:%B %Y}" for day in (days.first, days.last))
-    return first if days.first == days.last else f"{first} to {last}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun if number == 1 else noun + 's'}"
+def _reader(interaction: discord.Interaction[Any]) -> Reader:
+    return Reader(interaction.client, interaction.guild, interaction.user)
 
 
 def _sentence_case(text: str) -> str:

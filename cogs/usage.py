@@ -12,9 +12,10 @@ from assistant import Assistant
 from assistant.budgets import LimitStatus
 from assistant.limits import in_unit
 from assistant.periods import NAMED_PERIODS, NamedPeriod
-from assistant.values import PERIODS, BudgetPeriod, Grouping, Line, Period, Totals, UsageReport
+from assistant.values import PERIODS, BudgetPeriod, Grouping, Line, MemberUsage, Period, Totals
 from cogs.origin import managed_server, origin_of
-from cogs.reports import GROUPINGS, ITEMS, NOTHING, Asked, figures, show_report
+from cogs.report_texts import NOTHING, figures
+from cogs.reports import FIRST, GROUPINGS, ITEMS, LAST, Asked, days_asked, show_report
 
 if TYPE_CHECKING:
     from bot import Colloquy
@@ -39,8 +40,8 @@ class Usage(commands.Cog):
     @app_commands.describe(
         period="Which days; 30 days if you do not say",
         by="What to list; members if you do not say",
-        first="The first day in place of a period, as 2026-11-30",
-        last="The last day; today if you do not say",
+        first=FIRST,
+        last=LAST,
     )
     @app_commands.rename(first="from", last="to")
     @app_commands.choices(period=REPORT_PERIODS, by=REPORT_GROUPINGS)
@@ -55,8 +56,8 @@ class Usage(commands.Cog):
         """What this server used: tokens, pictures, requests and cost, as a chart, a list and files."""
         managed_server(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        days = (first.strip(), last.strip()) if first or last else period
-        await show_report(interaction, interaction.client, Asked("server", days, by))
+        asked = Asked("server", days_asked(period, first, last), by)
+        await show_report(interaction, interaction.client, asked)
 
     @mine.command(name="usage")
     @app_commands.describe(period="Which days to list by model; 30 days if you do not say")
@@ -64,18 +65,19 @@ class Usage(commands.Cog):
     async def my_usage(self, interaction: discord.Interaction[Any], period: Period = "30 days") -> None:
         """What you used here: tokens, pictures and requests, by model."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        report = await self._assistant.member_usage(interaction.guild_id or 0, interaction.user.id, period)
-        embed = _embed("Your usage here", report)
+        guild_id, user_id = interaction.guild_id or 0, interaction.user.id
+        report = await self._assistant.reports.of_member(guild_id, user_id, period)
+        embed = _embed(report, period)
         embed.add_field(name=f"By model, {period}", value=_models(report.by_model), inline=False)
         if left := _left(await self._assistant.budgets.holding(origin_of(interaction))):
             embed.add_field(name="What is left", value=_lines(left), inline=False)
         await interaction.edit_original_response(embed=embed)
 
 
-def _embed(title: str, report: UsageReport) -> discord.Embed:
+def _embed(report: MemberUsage, chosen: Period) -> discord.Embed:
     # Three columns are narrow on a phone: the word "tokens" stands once, above them.
     embed = discord.Embed(
-        title=title,
+        title="Your usage here",
         description="Prompt tokens, completion tokens, pictures and requests.",
         colour=discord.Colour.blurple(),
     )
@@ -83,8 +85,8 @@ def _embed(title: str, report: UsageReport) -> discord.Embed:
         totals = report.totals[period]
         name = "Today" if period == "today" else f"Last {period}"
         embed.add_field(name=name, value=_block(totals), inline=True)
-    notes = ["Days are UTC days. A request is one call to a model that may cost."]
-    totals = report.totals[report.period]
+    notes = [f"Days of {report.time_zone}. A request is one call to a model that may cost."]
+    totals = report.totals[chosen]
     if totals.estimated_tokens:
         notes.append(f"{totals.estimated_tokens:,} tokens are estimated: the vendor did not count them.")
     if totals.failures:

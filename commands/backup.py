@@ -45,7 +45,7 @@ def _at_least_one(text: str) -> int:
 
 def main(options: argparse.Namespace) -> int:
     """Make a backup of the database that the settings of this folder name; return the exit status."""
-    settings, _ = configure(os.environ, Path())
+    settings, _ = configure(os.environ, Path(), token_needed=False)
     address = settings.database_url.get_secret_value()
     try:
         target = _choose(options.path, settings.backup.folder, address)

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Export the database that the settings of this folder name; return the exit status."""
-    settings, _ = configure(os.environ, Path())
+    settings, _ = configure(os.environ, Path(), token_needed=False)
     address = settings.database_url.get_secret_value()
     try:
         with progress("Exporting") as advance:

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Move the database that the settings of this folder name; return the exit status."""
-    settings, _ = configure(os.environ, Path())
+    settings, _ = configure(os.environ, Path(), token_needed=False)
     source = settings.database_url.get_secret_value()
     try:
         with progress("Moving", quiet=options.json) as advance:

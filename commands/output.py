@@ -43,8 +43,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 @contextmanager
-def progress(task: str, *, quiet: bool = False) -> Iterator[Advance]:
-    """Show on standard error how far a task is: a bar in a terminal, else a line every few seconds.
+def progress(task: str, *, quiet: bool = False, seconds: float = LINE_SECONDS) -> Iterator[Advance]:
+    """Show on standard error how far a task is: a bar in a terminal, else a line every so many seconds.
 
     Yields the function to call with what is done and what there is in all, as often as one likes.
     """
@@ -58,15 +58,15 @@ def progress(task: str, *, quiet: bool = False) -> Iterator[Advance]:
             bar = bars.add_task(task, total=None)
             yield lambda done, total: bars.update(bar, completed=done, total=total)
     else:
-        yield _lines(task)
+        yield _lines(task, seconds)
 
 
-def _lines(task: str) -> Advance:
+def _lines(task: str, seconds: float) -> Advance:
     told = time.monotonic()
 
     def advance(done: int, total: int) -> None:
         nonlocal told
-        if time.monotonic() - told >= LINE_SECONDS:
+        if time.monotonic() - told >= seconds:
             told = time.monotonic()
             print(f"{task}: {done:,} of {total:,}", file=sys.stderr, flush=True)
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Restore a backup where the settings of this folder have their database; return the exit status."""
-    settings, _ = configure(os.environ, Path())
+    settings, _ = configure(os.environ, Path(), token_needed=False)
     address = settings.database_url.get_secret_value()
     if options.path is None:
         return _list(settings.backup.folder or default_folder(address), as_json=options.json)

@@ -16,6 +16,7 @@ import json
 import os
 from pathlib import Path
 
+from commands.output import progress
 from configuration import configure
 from db.reading import open_reader
 from db.verify import count_open, find_discrepancies
@@ -28,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Check the books of the database that the settings of this folder name; return the exit status."""
-    settings, _ = configure(os.environ, Path())
-    problems, being_answered = asyncio.run(examine(settings.database_url.get_secret_value()))
+    settings, _ = configure(os.environ, Path(), token_needed=False)
+    with progress("Checking", quiet=options.json):
+        problems, being_answered = asyncio.run(examine(settings.database_url.get_secret_value()))
     if options.json:
         print(json.dumps({"ok": not problems, "problems": problems, "open_requests": being_answered}))
         return 1 if problems else 0

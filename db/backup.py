@@ -11,18 +11,22 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from db.files import DatabaseUnusable, explain, put_in_place, read_only, sidecars
+from db.engine import to_the_end
+from db.files import DatabaseUnusable, explain, make_folder, own_as_folder, put_in_place, read_only, sidecars
 from db.migrate import newest_revision
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # What is copied at once (a page is 4 KiB), and the pause after it: a copy shall not take the disk for itself.
 STEP_PAGES = 256
@@ -71,6 +75,20 @@ async def back_up(address: str, target: Path, advance: Advance = lambda done, to
         return await dump(url, target, advance)
     source = Path(str(url.database))
     partial = begin(target)
+    try:
+        schema, rows = await in_thread(lambda tell: copy_file(source, partial, tell), advance)
+        problems = await read_books(partial, schema)
+        size = await asyncio.to_thread(os.path.getsize, partial)
+        await asyncio.to_thread(put_in_place, partial, target)
+        return Backup(target, size, schema, rows, problems)
+    except (sqlite3.Error, DBAPIError, OSError) as error:
+        raise BackupError(f"No backup of {source} was made: {explain(error).reason}.") from None
+    finally:
+        discard(partial)
+
+
+async def in_thread(work: Callable[[Advance], T], advance: Advance) -> T:
+    """Run `work` in a thread. Whoever is cancelled is so once it has ended, which is at its next step."""
     stop = threading.Event()
 
     def tell(done: int, total: int) -> None:
@@ -78,18 +96,14 @@ async def back_up(address: str, target: Path, advance: Advance = lambda done, to
             raise _Stopped
         advance(done, total)
 
+    task = asyncio.create_task(asyncio.to_thread(work, tell))
     try:
-        schema, rows = await asyncio.to_thread(copy_file, source, partial, tell)
-        problems = await read_books(partial, schema)
-        size = await asyncio.to_thread(os.path.getsize, partial)
-        await asyncio.to_thread(put_in_place, partial, target)
-        return Backup(target, size, schema, rows, problems)
-    except (sqlite3.Error, DBAPIError, OSError) as error:
-        reason = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        raise BackupError(f"No backup of {source} was made: {explain(reason).reason}.") from None
-    finally:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
         stop.set()
-        discard(partial)
+        with suppress(_Stopped):
+            await to_the_end(task)
+        raise
 
 
 def begin(target: Path) -> Path:
@@ -101,10 +115,11 @@ def begin(target: Path) -> Path:
         raise BackupError(f"{target} is there already. Choose another name, or move it away.")
     partial = target.with_name(f".{target.name}.partial")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         discard(partial)
         _discard_forgotten(target.parent)
         partial.touch(mode=0o600, exist_ok=False)
+        own_as_folder(partial)
     except OSError as error:
         raise BackupError(f"{target} cannot be written: {error.strerror}.") from None
     return partial

@@ -155,7 +155,8 @@ def _spent(scope: Scope, scope_id: int, guild_id: int, since: int) -> list[Selec
         return [_three(role_usage, role_usage.c.role_id == scope_id, role_usage.c.slot >= since)]
     if scope == "member":
         mine = (slots.c.user_id == scope_id) & (slots.c.slot >= since)
-        return [_three(slots, mine if guild_id == 0 else mine & (slots.c.guild_id == guild_id))]
+        # No bare column: SQLite would look up the whole server's rows, and not the member's.
+        return [_three(slots, mine if guild_id == 0 else mine & (slots.c.guild_id + 0 == guild_id))]
     first_day = since + -since % DAY  # a month in another zone than UTC begins in the middle of a UTC day
     place = summed.c.guild_id == (WHOLE_BOT if scope == "bot" else guild_id)
     kind = "channel" if scope == "channel" else "bot" if scope == "bot" else "day"

@@ -59,8 +59,8 @@ async def dump(url: URL, target: Path, advance: Advance) -> Backup:
 
 async def restore_dump(backup: Path, url: URL, *, force: bool, advance: Advance) -> Restored:
     """Restore a dump into a database without tables. Raises BackupError, DatabaseUnusable."""
-    lines = [line async for line in _data_of(backup, "--table=alembic_version")]
-    revisions = [line.decode() for line, in_table in lines if in_table == "alembic_version"]
+    data = _data_of(backup, "--table=alembic_version")
+    revisions = [row.decode() async for name, row in data if name == "alembic_version" and row is not None]
     if not revisions:
         raise BackupError(f"{backup} is no backup of Colloquy. Nothing was changed.")
     schema = ", ".join(revisions)
@@ -115,14 +115,13 @@ async def _count_rows(connection: AsyncConnection) -> dict[str, int]:
 async def _rows_in(backup: Path) -> dict[str, int]:
     """How many rows of each table are in a dump, by reading all of it."""
     rows: dict[str, int] = {}
-    async for line, name in _data_of(backup):
-        rows.setdefault(name, 0)
-        rows[name] += line != b""
+    async for name, row in _data_of(backup):
+        rows[name] = rows.get(name, 0) + (row is not None)
     return dict(sorted(rows.items()))
 
 
-async def _data_of(backup: Path, *options: str) -> AsyncIterator[tuple[bytes, str]]:
-    """Yield each row in a dump, with its table; for each table an empty one first. Raises BackupError."""
+async def _data_of(backup: Path, *options: str) -> AsyncIterator[tuple[str, bytes | None]]:
+    """Yield each table in a dump with None, and then with each of its rows. Raises BackupError."""
     process = await _start("pg_restore", "--data-only", "--file=-", *options, str(backup), environ=os.environ)
     name, rest = "", b""
     try:
@@ -132,10 +131,10 @@ async def _data_of(backup: Path, *options: str) -> AsyncIterator[tuple[bytes, st
                 if name and line == END:
                     name = ""
                 elif name:
-                    yield line, name
+                    yield name, line
                 elif match := COPY.match(line):
                     name = match[1].decode()
-                    yield b"", name
+                    yield name, None
         errors = (await process.stderr.read()).decode(errors="replace").strip()
         if await process.wait():
             raise BackupError(f"{backup} cannot be read: {errors}.")

@@ -22,6 +22,7 @@ from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database
 from db.files import explain, look_through, only_process, refuse_leftovers, unusable
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
+from db.reader import Reader
 from db.server import Presence, create_engine, explain_server, is_unfinished, reaching
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ DatabaseError = SQLAlchemyError
 
 
 class Database:
-    """Runs transactions. On SQLite there is one connection, and they run one after the other.
+    """Runs transactions. On SQLite one connection writes, one after the other, and another one reads.
 
     On PostgreSQL the process shows that it lives, to others that use the same database.
     """
@@ -51,6 +52,7 @@ class Database:
         self._engine = engine
         self._presence = Presence(engine.url) if engine.dialect.name == "postgresql" else None
         self._group_commit: GroupCommit | None = None  # on SQLite
+        self._reader: Reader | None = None  # on SQLite
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
@@ -81,6 +83,7 @@ class Database:
             await look_through(driver, path, QUICK_CHECK_SECONDS)
             await upgrade(connection, partial(_keep_copy, path))
             self._group_commit = GroupCommit(driver)
+            self._reader = Reader(path)
 
     @property
     def process(self) -> int:
@@ -108,9 +111,32 @@ class Database:
                 async with self._engine.begin() as connection:
                     return await work(connection)
 
+        return await self._to_the_end(whole())
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work`, which changes nothing; all it reads is as it was at one moment.
+
+        For what takes long, such as reports: no write waits for it. Otherwise as `run`.
+        """
+
+        async def whole() -> T:
+            if self._reader is not None:
+                result: T = await self._reader.run(work)
+                return result
+            with reaching():
+                async with self._engine.connect() as connection:
+                    await connection.execution_options(
+                        isolation_level="REPEATABLE READ", postgresql_readonly=True
+                    )
+                    return await work(connection)
+
+        return await self._to_the_end(whole())
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         if self._closed:
+            work.close()
             raise InvalidRequestError("the database is closed")
-        task = asyncio.create_task(whole())
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await to_the_end(task)
@@ -127,6 +153,11 @@ class Database:
         """Remember a write that could not be made; `work` has to be one that may safely run twice."""
         self._owed.append(work)
 
+    @property
+    def owed(self) -> int:
+        """How many writes are owed."""
+        return len(self._owed)
+
     async def write_owed(self) -> None:
         """Make the writes that are owed, oldest first. Raises DatabaseError when one fails again."""
         while self._owed:
@@ -142,7 +173,7 @@ class Database:
         self._failing = failure is not None
         sentence = "The books can be written again."
         if failure is not None:
-            reason = explain(failure.__cause__ or failure).reason
+            reason = explain(failure).reason
             sentence = f"The books cannot be written: {reason}. Until they can be, no vendor is asked."
         log.warning("%s", sentence)
         for listener in self.listeners:
@@ -153,6 +184,8 @@ class Database:
         self._closed = True
         if self._running:
             await asyncio.wait(self._running)
+        if self._reader is not None:  # before the writer, which then copies the log back into the file
+            self._reader.close()
         if self._presence is not None:
             await self._presence.close()
         await self._engine.dispose()
@@ -186,8 +219,7 @@ async def _prepare(database: Database, url: URL, patient: bool) -> None:
             raise DatabaseUnusable(str(error)) from None
         except (DBAPIError, sqlite3.Error, OSError, TypeError, ValueError) as error:
             # The last two: a parameter in the address that the driver does not know or cannot read.
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-            failure = unusable(_shown(url), explain_server(error) if on_server else explain(cause))
+            failure = unusable(_shown(url), explain_server(error) if on_server else explain(error))
         if not (patient and on_server and failure.may_pass):
             raise failure
         log.warning("%s The next try is in %.0f seconds.", failure, pause)
@@ -233,8 +265,8 @@ def _read_address(address: str) -> URL:
 def _create_engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)  # after the server was away, what is pooled is dead
-    # One connection: SQLite before 3.51.3 can corrupt a WAL file that two connections share, and a single
-    # writer with BEGIN IMMEDIATE neither collides nor loses updates.
+    # One connection that writes: SQLite before 3.51.3 can corrupt a WAL file that two of them share, and a
+    # single writer with BEGIN IMMEDIATE neither collides nor loses updates.
     engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", begin_immediate)

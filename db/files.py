@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sqlalchemy.exc import DBAPIError
+
 if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
     import fcntl
 
@@ -47,7 +49,9 @@ class Trouble(NamedTuple):
 
 
 def explain(error: BaseException) -> Trouble:
-    """What an error of SQLite or of the operating system means, in plain words."""
+    """What an error of a database or of the operating system means, in plain words."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
     name = getattr(error, "sqlite_errorname", "")
     number = error.errno if isinstance(error, OSError) else None
     if name == "SQLITE_FULL" or number in FULL:
@@ -64,7 +68,8 @@ def explain(error: BaseException) -> Trouble:
         return Trouble(f"it is not there, or cannot be opened ({error})", "Check DATABASE_URL and the disk.")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Trouble(f"another program keeps it locked ({error})", "Stop that program first.", True)
-    return Trouble(str(error), "Check DATABASE_URL, the disk and who may write there.")
+    reason = str(error) or type(error).__name__
+    return Trouble(reason, "Check DATABASE_URL, the disk and who may write there.")
 
 
 def unusable(shown: str, trouble: Trouble) -> DatabaseUnusable:
@@ -105,12 +110,29 @@ def refuse_leftovers(path: Path) -> None:
         )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder that may be there already, and those above it. Raises OSError."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        own_as_folder(folder)
+
+
+def own_as_folder(path: Path) -> None:
+    """Leave what root has made to whom its folder belongs: a service that is not root shall go on with it."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        folder = path.parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)
+
+
 @contextmanager
 def only_process(path: Path) -> Iterator[None]:
     """Hold a lock file beside a database, so that no second process uses it. Raises DatabaseUnusable."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        make_folder(path.parent)
+        lock_file = path.with_name(path.name + ".lock")
+        lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        own_as_folder(lock_file)
     except OSError as error:
         raise DatabaseUnusable(
             f"The folder of {path} cannot be written to: {error.strerror}.", may_pass=error.errno in FULL

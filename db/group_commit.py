@@ -73,7 +73,7 @@ def _attempt(connection: Connection, sqlite: sqlite3.Connection, work: Work) -> 
     sqlite.execute("SAVEPOINT one_of_many")
     outcome: Outcome
     try:
-        outcome = _finish(work(cast(AsyncConnection, OnTheSpot(connection)))), None
+        outcome = finish(work(cast(AsyncConnection, OnTheSpot(connection)))), None
     except Exception as error:
         if not sqlite.in_transaction:  # on a full disk, SQLite takes back everything by itself
             raise
@@ -83,7 +83,7 @@ def _attempt(connection: Connection, sqlite: sqlite3.Connection, work: Work) -> 
     return outcome
 
 
-def _finish(work: Awaitable[Any]) -> Any:
+def finish(work: Awaitable[Any]) -> Any:
     """The result of a coroutine that never has to wait, as nothing it awaits leaves this thread."""
     coroutine = cast(Coroutine[Any, Any, Any], work)
     try:

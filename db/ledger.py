@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, case, func, insert, select, update
+from sqlalchemy import Table, bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -233,13 +233,12 @@ async def end_attempt(
 
 async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, str]) -> None:
     """Note of interactions whether their answers reached their members: full, partial or none."""
-    last = select(func.max(attempts.c.id)).where(attempts.c.interaction_id == bindparam("interaction"))
-    # Of pictures each has an attempt; those that gave nothing have been marked so already.
+    # Attempts that gave nothing have been marked so already: those before a fallback, and of pictures any.
     await connection.execute(
         update(attempts)
         .where(
             attempts.c.interaction_id == bindparam("interaction"),
-            (attempts.c.id == last.scalar_subquery()) | (attempts.c.delivered == ""),
+            attempts.c.delivered == "",
             attempts.c.state != "unbilled",
             attempts.c.state != "sent",
         )

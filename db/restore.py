@@ -12,8 +12,8 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from db.backup import Advance, BackupError, copy_file, discard, read_back, read_books
-from db.files import RESTORING, explain, leftovers, only_process, put_in_place, sidecars
+from db.backup import Advance, BackupError, copy_file, discard, in_thread, read_back, read_books
+from db.files import RESTORING, explain, leftovers, only_process, own_as_folder, put_in_place, sidecars
 from db.migrate import known_revisions
 
 
@@ -46,14 +46,13 @@ async def restore(
         refuse_newer(backup, schema)
         problems = await read_books(backup, schema)
     except (sqlite3.Error, DBAPIError) as error:
-        reason = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         raise BackupError(
-            f"{backup} is no backup that can be used: {explain(reason).reason}. Nothing was changed."
+            f"{backup} is no backup that can be used: {explain(error).reason}. Nothing was changed."
         ) from None
     path = Path(str(url.database))
     with only_process(path):
         try:
-            return await asyncio.to_thread(_replace, backup, path, force, advance, problems)
+            return await in_thread(lambda tell: _replace(backup, path, force, tell, problems), advance)
         except (sqlite3.Error, OSError) as error:
             raise BackupError(f"{backup} was not restored: {explain(error).reason}.") from None
 
@@ -79,6 +78,7 @@ def _replace(backup: Path, path: Path, force: bool, advance: Advance, problems: 
     discard(restoring)
     try:
         restoring.touch(mode=0o600)
+        own_as_folder(restoring)
         schema, rows = copy_file(backup, restoring, advance)
     except BaseException:
         discard(restoring)

@@ -21,7 +21,17 @@ role_usage: Table = RoleUsage.__table__  # type: ignore[assignment]  # declared 
 
 SLOT = 900
 DAY = 86400
-BLOCK = 8 * DAY
+# The kinds of `usage_sums`, each with the seconds that its rows are sums of, counted from 1970.
+SPANS = {
+    "slot": SLOT,
+    "day": DAY,
+    "member": DAY,
+    "member4": 4 * DAY,
+    "member16": 16 * DAY,
+    "channel": DAY,
+    "server": DAY,
+    "bot": DAY,
+}
 # The guild_id of rows that are about the whole bot.
 WHOLE_BOT = -1
 
@@ -64,34 +74,42 @@ async def add_to_rollup(connection: AsyncConnection, place: Mapping[str, Any], e
     """Add one ended attempt. `place` has its sent_at, guild_id, channel_id and so on, key included."""
     figures = ended._asdict()
     sent_at, guild_id = place["sent_at"], place["guild_id"]
-    slot, day = sent_at - sent_at % SLOT, sent_at - sent_at % DAY
     what = {name: place[name] for name in ("command", "provider", "model")}
     row = {
         "guild_id": guild_id,
-        "slot": slot,
+        "slot": sent_at - sent_at % SLOT,
         "channel_id": place["channel_id"],
         "user_id": place["user_id"],
         **what,
         **figures,
     }
     await _add(connection, slots, SUMS, [row])
-    blank = {"subject_id": 0, "command": "", "provider": "", "model": "", "key_variable": "", **figures}
-    here = {**blank, "guild_id": guild_id, "time": day}
-    everywhere = {**blank, "guild_id": WHOLE_BOT, "time": day}
-    await _add(
-        connection,
-        summed,
-        SUMS,
-        [
-            {**here, "kind": "slot", "time": slot, **what},
-            {**here, "kind": "day", **what},
-            {**here, "kind": "member", "subject_id": place["user_id"]},
-            {**here, "kind": "member8", "subject_id": place["user_id"], "time": sent_at - sent_at % BLOCK},
-            {**here, "kind": "channel", "subject_id": place["channel_id"]},
-            {**everywhere, "kind": "server", "subject_id": guild_id},
-            {**everywhere, "kind": "bot", **what, "key_variable": place["key_variable"]},
-        ],
-    )
+    blank = dict.fromkeys(("command", "provider", "model", "key_variable"), "")
+    member = {"subject_id": place["user_id"]}
+    everywhere = {"guild_id": WHOLE_BOT}
+    filled: dict[str, dict[str, Any]] = {
+        "slot": {},
+        "day": what,
+        "member": member,
+        "member4": member,
+        "member16": member,
+        "channel": {"subject_id": place["channel_id"]},
+        "server": {**everywhere, "subject_id": guild_id},
+        "bot": {**everywhere, **what, "key_variable": place["key_variable"]},
+    }
+    rows = [
+        {
+            "guild_id": guild_id,
+            "kind": kind,
+            "time": sent_at - sent_at % span,
+            "subject_id": 0,
+            **blank,
+            **figures,
+            **filled[kind],
+        }
+        for kind, span in SPANS.items()
+    ]
+    await _add(connection, summed, SUMS, rows)
 
 
 async def add_to_roles(

@@ -222,9 +222,10 @@ class SummedUsage(Sums, Base):
 
     `kind` says what a row is the sum of, and which of the columns after `time` it fills:
 
-    - slot, day: a server's command, provider and model in a quarter of an hour, and in a day (UTC)
+    - slot: a whole server in a quarter of an hour
+    - day: a server's command, provider and model in a day (UTC)
     - member, channel: a server's member or channel (`subject_id`) in a day (UTC)
-    - member8: a server's member in eight of these days, counted from 1970
+    - member4, member16: a server's member in four and in sixteen of these days, counted from 1970
     - server: a whole server (`subject_id`) in a day (UTC); its guild_id is -1
     - bot: the whole bot's command, provider, model and key in a day (UTC); its guild_id is -1
     """
@@ -261,6 +262,12 @@ class GuildSettings(Base):
 
     guild_id: Mapped[int] = mapped_column(primary_key=True)
     time_zone: Mapped[str]  # its IANA name; whose days the reports and budgets of the server have
+    weekly_channel_id: Mapped[int] = mapped_column(
+        server_default="0"
+    )  # of the weekly report; 0: there is none
+    weekly_by: Mapped[str] = mapped_column(server_default="")  # what its lines are
+    weekly_posted: Mapped[str] = mapped_column(server_default="")  # the Monday of the last one, as 2026-11-30
+    weekly_missed: Mapped[int] = mapped_column(server_default="0")  # how many weeks it could not be posted
 
 
 class Budget(Base):

@@ -1,23 +1,28 @@
 """Reports over the roll-up. Periods run from `since` to before `until`, multiples of 900 s since 1970.
 
-Whole days (UTC) are read from the daily sums, and members' in eights of them. What a period has at its ends
-beyond them, as it does in every zone but UTC, is read from the quarters of an hour; it is less than two days.
+Whole days (UTC) are read from the daily sums, and members' in fours and sixteens of them. What a period has
+at its ends beyond them, as it does in every zone but UTC, is read from the quarters of an hour; it is less
+than two days. A period after which nothing was used, as one that still runs, is read to the end of its last
+sixteen days, and has no such end there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, case, func, literal, select, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.ledger import attempts
-from db.rollup import BLOCK, DAY, SUMS, WHOLE_BOT, Totals, slots, summed
+from db.rollup import DAY, SPANS, SUMS, WHOLE_BOT, Totals, slots, summed
 
-# The longest stretch of time that is read at once where all lines are wanted.
-PART = 4 * BLOCK
+# The kinds of sums that a server's lines are read from, the longest first; "day" has the other groupings.
+LEVELS = {"member": ("member16", "member4", "member"), "channel": ("channel",)}
+# So many times are named one by one: then the database finds subjects among them without reading the rest.
+FEW = 400
 
 Grouping = Literal["member", "channel", "command", "model", "provider", "day", "server", "key"]
 
@@ -44,62 +49,56 @@ async def read_totals(connection: AsyncConnection, view: View, since: int, until
     return _totals(row)
 
 
-async def read_top(
-    connection: AsyncConnection, view: View, by: Grouping, since: int, until: int, limit: int
+async def read_lines(
+    connection: AsyncConnection, view: View, by: Grouping, since: int, until: int, limit: int | None
 ) -> tuple[list[Line], int]:
-    """The lines with the most tokens and pictures, most first, and how many lines there are in all."""
-    # The database sorts what it groups, with all sums in tow: so first who, by three of them, then what.
-    weights = ("prompt_tokens", "completion_tokens", "pictures")
-    sources = _sources(view, by, since, until)
-    found = _gathered([_only(source, weights) for source in sources])
-    tokens = func.sum(found.c.prompt_tokens + found.c.completion_tokens)
-    heaviest = (
-        select(found.c.line, func.count().over())
-        .group_by(found.c.line)
-        .order_by(tokens.desc(), func.sum(found.c.pictures).desc(), found.c.line)
-        .limit(limit)
-    )
-    top = (await connection.execute(heaviest)).all()
+    """The lines with the most tokens and pictures, most first, and how many lines there are in all.
+
+    All of them where `limit` is None.
+    """
+    if not await _used_since(connection, view, until):
+        until += -until % max(SPANS.values())
+    if limit is None:
+        lines = await _lines(connection, _sources(view, by, since, until))
+        return lines, len(lines)
+    # The database sorts what it groups, with all sums in tow: so first who, by what counts, and then what.
+    found = _gathered(_sources(view, by, since, until, _weights))
+    heaviest = select(found.c.line, func.count().over()).group_by(found.c.line)
+    order = _order(found.c.line, func.sum(found.c.tokens), func.sum(found.c.pictures))
+    top = (await connection.execute(heaviest.order_by(*order).limit(limit))).all()
     keys = [key for key, _ in top]
-    chosen = [source.where(source.selected_columns.line.in_(keys)) for source in sources]
-    lines = await read_part(connection, chosen)
-    return sorted(lines, key=weight), top[0][1] if top else 0
+    chosen = [
+        source.where(source.selected_columns.line.in_(keys)) for source in _sources(view, by, since, until)
+    ]
+    return await _lines(connection, chosen), top[0][1] if top else 0
 
 
-def parts(view: View, by: Grouping, since: int, until: int) -> list[list[Select[Any]]]:
-    """What all lines of a period are read from, in parts that do not take long."""
-    packed: list[list[Select[Any]]] = []
-    room, last = 0, None
-    for table, stretch, source in _stretches(view, by, since, until, PART):
-        if table is not last or stretch > room:
-            packed.append([])
-            room, last = PART, table
-        packed[-1].append(source)
-        room -= stretch
-    return packed
-
-
-async def read_part(connection: AsyncConnection, sources: Sequence[Select[Any]]) -> list[Line]:
-    """The lines of one part, in no order. A line may be in several parts."""
+async def _lines(connection: AsyncConnection, sources: Sequence[Select[Any]]) -> list[Line]:
     found = _gathered(sources)
-    rows = await connection.execute(select(found.c.line, *_summed_up(found)).group_by(found.c.line))
+    statement = select(found.c.line, *_summed_up(found)).group_by(found.c.line)
+    tokens = func.sum(found.c.prompt_tokens + found.c.completion_tokens)
+    order = _order(found.c.line, tokens, func.sum(found.c.pictures))
+    rows = (await connection.execute(statement.order_by(*order))).all()
     return [Line(row[0], _totals(row[1:])) for row in rows]
+
+
+async def _used_since(connection: AsyncConnection, view: View, moment: int) -> bool:
+    """Whether anything was, for all that is known where that is not looked up."""
+    if view.guild_id is None or view.user_id is not None:
+        return True
+    later = _of_kind(view.guild_id, "slot") & (summed.c.time >= moment)
+    return await connection.scalar(select(summed.c.time).where(later).limit(1)) is not None
+
+
+def _order(
+    line: ColumnElement[Any], tokens: ColumnElement[int], pictures: ColumnElement[int]
+) -> list[ColumnElement[Any]]:
+    return [tokens.desc(), pictures.desc(), line]
 
 
 def _totals(sums: Sequence[int]) -> Totals:
     # PostgreSQL's sums of whole numbers are decimals.
     return Totals._make(sums if type(sums[0]) is int else map(int, sums))
-
-
-def weight(line: Line) -> tuple[int, int, int | str]:
-    """The order of lines: those with the most tokens and pictures come first."""
-    totals = line.totals
-    return -totals.prompt_tokens - totals.completion_tokens, -totals.pictures, line.key
-
-
-def _only(source: Select[Any], names: Sequence[str]) -> Select[Any]:
-    columns = source.selected_columns
-    return source.with_only_columns(columns.line, *(columns[name] for name in names))
 
 
 async def read_days(connection: AsyncConnection, view: View, starts: Sequence[int], until: int) -> list[Line]:
@@ -145,50 +144,72 @@ def _gathered(sources: Sequence[Select[Any]]) -> FromClause:
     return (union_all(*sources) if len(sources) > 1 else sources[0]).subquery()
 
 
-def _sources(view: View, by: Grouping | None, since: int, until: int) -> list[Select[Any]]:
-    return [source for _, _, source in _stretches(view, by, since, until, max(1, until - since))]
+def _sums(table: Table) -> list[ColumnElement[int]]:
+    return [table.c[name] for name in SUMS]
 
 
-def _stretches(
-    view: View, by: Grouping | None, since: int, until: int, longest: int
-) -> list[tuple[Table, int, Select[Any]]]:
-    """A SELECT for each table and stretch of time that a period is read from, with its seconds."""
-    found: list[tuple[Table, int, Select[Any]]] = []
+def _weights(table: Table) -> list[ColumnElement[int]]:
+    return [(table.c.prompt_tokens + table.c.completion_tokens).label("tokens"), table.c.pictures]
 
-    def add(table: Table, place: ColumnElement[bool], begin: int, end: int) -> None:
-        time, line = table.c.slot if table is slots else table.c.time, _column(table, by)
-        sums = [table.c[name] for name in SUMS]
-        for start in range(begin, end, longest):
-            stop = min(end, start + longest)
-            source = select(line.label("line"), *sums).where(place, time >= start, time < stop)
-            found.append((table, stop - start, source))
+
+def _sources(
+    view: View,
+    by: Grouping | None,
+    since: int,
+    until: int,
+    figures: Callable[[Table], list[ColumnElement[int]]] = _sums,
+) -> list[Select[Any]]:
+    """A SELECT for each table and stretch of time that a period is read from."""
+
+    def source(table: Table, place: ColumnElement[bool], begin: int, end: int, span: int = 0) -> Select[Any]:
+        time = table.c.slot if table is slots else table.c.time
+        few = span and end - begin <= FEW * span
+        period = time.in_(range(begin, end, span)) if few else and_(time >= begin, time < end)
+        return _rows(table, by, figures).where(place, period)
 
     if view.user_id is not None:
-        place = slots.c.user_id == view.user_id
-        if view.guild_id is not None:
-            place = place & (slots.c.guild_id == view.guild_id)
-        add(slots, place, since, until)
-    elif view.guild_id is None:  # its days are UTC's
-        kind = "server" if by == "server" else "bot"
-        add(summed, _of_kind(WHOLE_BOT, kind), since, until)
-    else:
-        detailed = by in ("member", "channel")
-        first_day, last_day = since + -since % DAY, until - until % DAY
-        if first_day >= last_day:
-            first_day = last_day = until
-        first_block, last_block = first_day + -first_day % BLOCK, last_day - last_day % BLOCK
-        if by != "member" or first_block >= last_block:
-            first_block = last_block = last_day
-        days = _of_kind(view.guild_id, by if by == "member" or by == "channel" else "day")
-        add(summed, days, first_day, first_block)
-        add(summed, _of_kind(view.guild_id, "member8"), first_block, last_block)
-        add(summed, days, last_block, last_day)
-        for begin, end in ((since, first_day), (last_day, until)):
-            if detailed:
-                add(slots, slots.c.guild_id == view.guild_id, begin, end)
-            else:
-                add(summed, _of_kind(view.guild_id, "slot"), begin, end)
-    return found
+        return [source(slots, _of_member(view), since, until)]
+    if view.guild_id is None:  # its days are UTC's
+        return [source(summed, _of_kind(WHOLE_BOT, "server" if by == "server" else "bot"), since, until)]
+    found = []
+    for kind, begin, end in _cover(since, until, LEVELS.get(by or "", ("day",))):
+        if kind is not None:
+            found.append(source(summed, _of_kind(view.guild_id, kind), begin, end, SPANS[kind]))
+        elif by is None:
+            found.append(source(summed, _of_kind(view.guild_id, "slot"), begin, end))
+        else:
+            found.append(source(slots, slots.c.guild_id == view.guild_id, begin, end))
+    return found or [source(slots, slots.c.guild_id == view.guild_id, since, until)]
+
+
+@cache  # built once: that takes longer than to read a small server's
+def _rows(
+    table: Table, by: Grouping | None, figures: Callable[[Table], list[ColumnElement[int]]]
+) -> Select[Any]:
+    return select(_column(table, by).label("line"), *figures(table))
+
+
+def _cover(since: int, until: int, kinds: Sequence[str]) -> Iterator[tuple[str | None, int, int]]:
+    """The stretches of a period, each with the kind whose spans it is made of; None: with none of them."""
+    if since >= until:
+        return
+    if not kinds:
+        yield None, since, until
+        return
+    kind, *shorter = kinds
+    first, last = since + -since % SPANS[kind], until - until % SPANS[kind]
+    if first >= last:
+        yield from _cover(since, until, shorter)
+        return
+    yield from _cover(since, first, shorter)
+    yield kind, first, last
+    yield from _cover(last, until, shorter)
+
+
+def _of_member(view: View) -> ColumnElement[bool]:
+    mine = slots.c.user_id == view.user_id
+    # No bare column: SQLite would look up the whole server's rows, and not the member's.
+    return mine if view.guild_id is None else mine & (slots.c.guild_id + 0 == view.guild_id)
 
 
 def _of_kind(guild_id: int, kind: str) -> ColumnElement[bool]:
@@ -207,12 +228,9 @@ def _by_time(
     view: View, starts: Sequence[int]
 ) -> tuple[Table, ColumnElement[int], list[ColumnElement[bool]]]:
     if view.user_id is not None:
-        conditions = [slots.c.user_id == view.user_id]
-        if view.guild_id is not None:
-            conditions.append(slots.c.guild_id == view.guild_id)
-        return slots, slots.c.slot, conditions
+        return slots, slots.c.slot, [_of_member(view)]
     kind = "slot" if any(start % DAY for start in starts) else "day"
     if view.guild_id is None:
         kind = "bot"
     guild_id = WHOLE_BOT if view.guild_id is None else view.guild_id
-    return summed, summed.c.time, [summed.c.guild_id == guild_id, summed.c.kind == kind]
+    return summed, summed.c.time, [_of_kind(guild_id, kind)]

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.budgets import BUDGET_PERIODS, LEVELS, UNITS, budget_notices, budgets
 from db.history import find_torn_turns, history
 from db.ledger import attempts, requests, split_role_ids
-from db.rollup import BLOCK, DAY, SLOT, SUMS, WHOLE_BOT, role_usage, slots, summed
+from db.rollup import SLOT, SPANS, SUMS, WHOLE_BOT, role_usage, slots, summed
 
 MOST_NAMED = 20  # differences that are told one by one
 FIGURES = (
@@ -24,7 +24,6 @@ FIGURES = (
     *("pictures", "pixels", "cost_micros"),
 )
 SOURCES = {"settled": ("provider",), "estimated": ("tokenizer", "cap"), "unbilled": ("",)}
-KINDS = ("slot", "day", "member", "member8", "channel", "server", "bot")
 WHAT = ("command", "provider", "model")
 
 
@@ -37,7 +36,7 @@ async def find_discrepancies(connection: AsyncConnection, *, running: bool = Fal
     problems += await _check_history(connection)
     problems += await _check_budgets(connection)
     problems += await _compare(connection, "slots", booked_slots(), _rolled(slots))
-    for kind in KINDS:
+    for kind in SPANS:
         rolled = _rolled(summed).where(summed.c.kind == kind)
         problems += await _compare(connection, kind, booked_sums(kind), rolled)
     problems += await _compare_roles(connection)
@@ -178,16 +177,15 @@ def booked_slots() -> Select[Any]:
 def booked_sums(kind: str) -> Select[Any]:
     """What `usage_sums` has to hold of a kind, from the ledger."""
     a = attempts.c
-    filled: dict[str, ColumnElement[Any]] = {"guild_id": a.guild_id, "time": a.sent_at - a.sent_at % DAY}
-    if kind == "slot":
-        filled["time"] = a.sent_at - a.sent_at % SLOT
-    if kind in ("slot", "day", "bot"):
+    filled: dict[str, ColumnElement[Any]] = {
+        "guild_id": a.guild_id,
+        "time": a.sent_at - a.sent_at % SPANS[kind],
+    }
+    if kind in ("day", "bot"):
         filled |= {name: a[name] for name in WHAT}
-    else:
+    elif kind != "slot":
         subject = {"channel": a.channel_id, "server": a.guild_id}
         filled["subject_id"] = subject.get(kind, a.user_id)
-    if kind == "member8":
-        filled["time"] = a.sent_at - a.sent_at % BLOCK
     if kind == "bot":
         filled["key_variable"] = a.key_variable
     if kind in ("server", "bot"):

@@ -12,49 +12,49 @@ class Deadline:
     """Ends waits that take too long, with TimeoutError as asyncio.timeout does, and all of them after a time.
 
     An answer is waited for hundreds of times, once for each piece. One timer serves all its waits, and is set
-    anew only when it goes off; a timeout for each would cost several times as much.
+    anew only when it goes off; a timeout for each would cost several times as much. All waits are those of
+    the task that has entered it.
     """
 
     def __init__(self, total_seconds: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._ends_at = self._loop.time() + total_seconds
-        self._due = 0.0
+        self._time = asyncio.get_running_loop().time
+        self._ends_at = self._time() + total_seconds
+        self._due = NEVER  # nobody waits
         self._timer: asyncio.TimerHandle | None = None
         self._goes_off_at = NEVER
-        self._waiting: asyncio.Task[object] | None = None
-        self._cancelled_before = 0
-        self._missed: asyncio.Task[object] | None = None
+        self._missed = False
 
     def begin(self, seconds: float) -> None:
-        """From here on the running task waits, for so long at most."""
-        self._due = due = min(self._loop.time() + seconds, self._ends_at)
-        self._waiting = task = asyncio.current_task()
-        assert task is not None
-        self._cancelled_before = task.cancelling()
+        """From here on the task waits, for so long at most."""
+        self._due = due = min(self._time() + seconds, self._ends_at)
         if due < self._goes_off_at:
             self._set_timer()
 
     def end(self) -> None:
         """The wait is over."""
-        self._waiting = None
+        self._due = NEVER
 
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._due, self._go_off)
+        self._timer = asyncio.get_running_loop().call_at(self._due, self._go_off)
         self._goes_off_at = self._due
 
     def _go_off(self) -> None:
         self._goes_off_at = NEVER
-        if self._waiting is None:
+        if self._due == NEVER:
             return
-        if self._loop.time() < self._due:
+        if self._time() < self._due:
             self._set_timer()
         else:
-            self._missed = self._waiting
-            self._missed.cancel()
+            self._missed = True
+            self._task.cancel()
 
     def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelled_before = task.cancelling()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
@@ -62,6 +62,6 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
         # If somebody else has cancelled the task as well, it is to be cancelled and not late.
-        alone = self._missed is not None and self._missed.uncancel() <= self._cancelled_before
+        alone = self._missed and self._task.uncancel() <= self._cancelled_before
         if alone and kind is asyncio.CancelledError:
             raise TimeoutError

@@ -27,6 +27,8 @@ from providers.base import (
 from providers.wait_times import LONGEST_BELIEVABLE, read_retry_after
 
 DETAIL_CHARACTERS = 300
+# So many characters in a row that also stand in the request are no coincidence.
+SHORTEST_QUOTE = 12
 # A gateway answers at once with these when the model behind it is down. One that does so later than this many
 # seconds after the request has waited for work, which may be billed.
 GATEWAY_GAVE_UP = (502, 504)
@@ -199,3 +201,21 @@ def safe_detail(text: str, secret: str = "") -> str:
         text = text.replace(secret, "[key]")
     text = CREDENTIAL.sub("[key]", " ".join(text.split()))
     return text if len(text) <= DETAIL_CHARACTERS else text[: DETAIL_CHARACTERS - 1] + "…"
+
+
+def without_quotes(detail: str, said: Iterable[str]) -> str:
+    """The detail without what it quotes of what members and models have said: that is not for the log."""
+    sources = [" ".join(text.split()) for text in said]
+    kept, place = "", 0
+    while place < len(detail):
+        end = place + SHORTEST_QUOTE
+        quoted = [text for text in sources if detail[place:end] in text] if end <= len(detail) else []
+        if not quoted:
+            kept += detail[place]
+            place += 1
+            continue
+        while end < len(detail) and any(detail[place : end + 1] in text for text in quoted):
+            end += 1
+        kept += "[...]"
+        place = end
+    return kept

@@ -36,6 +36,9 @@ for _mark, (_, _bytes) in zip(_MARKS, CLASSES, strict=True):
 
 # A vendor's count that is further from the estimate than this is not believed.
 BELIEVABLE = 5.0
+# After so many counts, one that is so close to the estimate, or off by rounding, is not worth the work.
+FAMILIAR = 16
+CLOSE = 0.02
 # How far from the estimate one count may be taken to be, as a part of the estimate.
 LARGEST_STEP = 1.0
 # How well the classes can tell a text's tokens at all, as a part of them; how fast old counts are forgotten.
@@ -85,13 +88,18 @@ class Estimates:
         expected = self.prompt(model, features)
         if not expected / BELIEVABLE <= prompt_tokens <= expected * BELIEVABLE:
             return
-        self._models.setdefault(model, _Model()).learn(features, prompt_tokens)
+        if model not in self._models:
+            self._models[model] = _Model()
+        known = self._models[model]
+        if known.counts < FAMILIAR or abs(prompt_tokens - expected) > max(1, CLOSE * expected):
+            known.learn(features, prompt_tokens)
 
 
 class _Model:
     """Recursive least squares of relative errors: each prompt counts the same, long or short."""
 
     def __init__(self) -> None:
+        self.counts = 0
         self.weights: Sequence[float] = GUESS
         # The variance of each weight: at first it may as well be twice the guess, or next to nothing.
         self._variance = [
@@ -100,6 +108,7 @@ class _Model:
         ]
 
     def learn(self, features: Features, tokens: int) -> None:
+        self.counts += 1
         expected = sum(map(float.__mul__, self.weights, map(float, features)))
         shares = [count / expected for count in features]
         error = min(LARGEST_STEP, tokens / expected - 1.0)

@@ -15,6 +15,11 @@ class Notices:
         self._open: set[Hashable] = set()
         self.listeners: list[Callable[[str], None]] = []
 
+    @property
+    def any_open(self) -> bool:
+        """Whether anything is going on that the host was told of."""
+        return bool(self._open)
+
     def begin(self, topic: Hashable, sentence: str) -> None:
         """Something has begun; said unless it is going on already."""
         if topic not in self._open:

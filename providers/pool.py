@@ -28,6 +28,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from providers.base import Key, ProviderError
@@ -76,6 +77,7 @@ class Health:
 
 
 WELL = Health()
+_until = attrgetter("until")
 
 
 class HealthStore(Protocol):
@@ -184,24 +186,34 @@ class KeyPool:
     def worst(self, ring: Ring, key: Key) -> Health:
         """The health that keeps `key` from being asked for the longest time, or a ready one."""
         now = self._clock()
-        healths = [self.health(holder) for holder in ring.holders(key)]
-        waiting = [health for health in healths if health.until > now]
-        return max(waiting, key=lambda health: health.until, default=WELL)
+        healths = self._unwell(ring, key).values()
+        return max((health for health in healths if health.until > now), key=_until, default=WELL)
+
+    def _unwell(self, ring: Ring, key: Key) -> dict[Holder, Health]:
+        """Those of the key's holders that are not ready, or were not when they were last asked."""
+        known = self._healths
+        return {
+            holder: health
+            for holder in ring.holders(key)
+            if (health := known.get(holder, WELL)).status is not Status.READY
+        }
 
     def acquire(self, ring: Ring, only: Key | None = None) -> Lease | None:
         """The right to send one request, with the key used least recently or `only` this; None: not now."""
         now = self._clock()
-        keys = ring.keys if only is None else [only]
-        in_order = sorted(keys, key=lambda key: self._meter(ring, key).last_used)
-        key = next((key for key in in_order if self._free_at(ring, key, now) <= now), None)
-        if key is None:
+        keys = ring.keys if only is None else (only,)
+        meters = [self._meters[ring.account(key)] for key in keys]
+        last_used = [meter.last_used for meter in meters]
+        for _, place in sorted(zip(last_used, range(len(keys)), strict=True)):
+            if self._free_at(ring, keys[place], now) <= now:
+                break
+        else:
             return None
-        meter = self._meter(ring, key)
+        key, meter = keys[place], meters[place]
         meter.running += 1
         meter.last_used = now
         meter.sent.append(now)
-        healths = {holder: self.health(holder) for holder in ring.holders(key)}
-        probed = {holder: health for holder, health in healths.items() if health.status is not Status.READY}
+        probed = self._unwell(ring, key)
         self._probed.update(probed)
         return Lease(self, ring, key, now, probed)
 
@@ -220,17 +232,13 @@ class KeyPool:
             pass
 
     def _free_at(self, ring: Ring, key: Key, now: float) -> float:
-        times = [now]
-        for holder in ring.holders(key):
-            health = self.health(holder)
-            if health.status is Status.READY:
-                continue
+        meter = self._meter(ring, key)
+        times = [meter.free_at(ring.requests_per_minute, now)]
+        for holder, health in self._unwell(ring, key).items():
             # While one request asks whether this holder is well again, nobody else does.
             times.append(max(health.until, now + 1.0) if holder in self._probed else health.until)
-        meter = self._meter(ring, key)
         if ring.max_concurrency is not None and meter.running >= ring.max_concurrency:
             times.append(now + 1.0)  # or sooner: the end of a request wakes those who wait
-        times.append(meter.free_at(ring.requests_per_minute, now))
         return max(times)
 
     def _meter(self, ring: Ring, key: Key) -> Meter:

@@ -75,7 +75,7 @@ class Route(Generic[P]):
     sees: bool = False  # whether its model takes pictures
     context_tokens: int | None = None  # prompt and answer together; None: not known
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The provider's name."""
         return self.provider.name

@@ -26,6 +26,7 @@ from providers.base import (
     Usage,
 )
 from providers.deadline import Deadline
+from providers.errors import without_quotes
 from providers.estimates import measure
 from providers.pool import Health, Status
 from providers.prices import dearest
@@ -204,8 +205,9 @@ class ChatRouter(Router[ChatProvider]):
                         raise Unavailable("the answer had no end", maybe_billed=True)
                     return
                 except Exception as reason:
-                    error = as_provider_error(reason)
                     text = "".join(parts)
+                    said = [message.content for message in request.messages]
+                    error = as_provider_error(reason, *said, text)
                     spent = (seen if is_all else None) or estimates.interrupted(
                         route.full_name, prompt_tokens, text, seen
                     )
@@ -244,7 +246,7 @@ class ImageRouter(Router[ImageProvider]):
                         lease.rest(picture.rest_seconds)
                     return picture
                 except Exception as reason:
-                    error = as_provider_error(reason)
+                    error = as_provider_error(reason, request.prompt, request.negative)
                     lease.fail(error)
                     await ledger.fail(error, one_picture if error.maybe_billed else None)
                     await walk.failed(route, lease, error)
@@ -265,9 +267,13 @@ def shorten(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     return (*messages[:first], *kept, messages[-1])
 
 
-def as_provider_error(reason: Exception) -> ProviderError:
-    """A deadline, or a fault in our own reading, as the ProviderError that it means for the chain."""
+def as_provider_error(reason: Exception, *said: str) -> ProviderError:
+    """A deadline, or a fault in our own reading, as the ProviderError that it means for the chain.
+
+    `said` is what must not be quoted in its detail.
+    """
     if isinstance(reason, ProviderError):
+        reason.detail = without_quotes(reason.detail, said)
         return reason
     if isinstance(reason, TimeoutError):
         return Unavailable("no answer in time", maybe_billed=True)

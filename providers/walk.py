@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic
@@ -69,7 +69,7 @@ class Walk(Generic[P]):
         self._left_out: NotAffordable | None = None
         self._asked = 0
         self._closed: set[str] = set()
-        self._broken: Counter[str] = Counter()
+        self._broken: defaultdict[str, int] = defaultdict(int)
         self._again: tuple[Route[P], Key] | None = None
         self._waited = 0.0
         self._trial = False  # whether the request that is out tries a provider whose breaker is open
@@ -130,16 +130,17 @@ class Walk(Generic[P]):
         lease.confirm()
         notices = self._state.notices
         self._state.breaker(route.name).succeed()
-        notices.end(("provider", route.name), f"{route.label} answers again.")
-        notices.end(("model", route.name, route.provider.model), f"{route.label} is offered again.")
-        account = route.ring.account(lease.key)
-        if self._state.pool.health(account).status is Status.READY:  # not so: another request was refused
-            notices.end(("account", account), f"{lease.key.variable} works again.")
-        notices.end(("nobody", self._purpose), f"Somebody can be asked for {self._purpose} again.")
         first = self._routes[0]
-        if route is first:
-            notices.end(("fallback", self._purpose), f"{first.label} is asked for {self._purpose} again.")
-        else:
+        if notices.any_open:
+            notices.end(("provider", route.name), f"{route.label} answers again.")
+            notices.end(("model", route.name, route.provider.model), f"{route.label} is offered again.")
+            account = route.ring.account(lease.key)
+            if self._state.pool.health(account).status is Status.READY:  # not so: another was refused
+                notices.end(("account", account), f"{lease.key.variable} works again.")
+            notices.end(("nobody", self._purpose), f"Somebody can be asked for {self._purpose} again.")
+            if route is first:
+                notices.end(("fallback", self._purpose), f"{first.label} is asked for {self._purpose} again.")
+        if route is not first:
             notices.begin(
                 ("fallback", self._purpose),
                 f"Fallback in use: {self._purpose} now come from {route.label}, not from {first.label}.",

@@ -100,6 +100,16 @@ class Tab:
         """Have files that the page lets one save end up in this folder."""
         await self._call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
+    async def resize(self, width: int, height: int, scale: float = 1) -> None:
+        """Make the window so large, in CSS pixels; `scale` is how many dots each has on the screen."""
+        await self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=False,
+        )
+
     async def screenshot(self) -> bytes:
         """Give what is to be seen as PNG."""
         return base64.b64decode((await self._call("Page.captureScreenshot", format="png"))["data"])

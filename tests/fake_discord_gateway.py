@@ -130,7 +130,8 @@ class Gateway:
         op, data = payload["op"], payload["d"]
         if op == HEARTBEAT:
             self.heartbeats += 1
-            await connection.send(HEARTBEAT_ACK)
+            if self._state.acknowledge_heartbeats:
+                await connection.send(HEARTBEAT_ACK)
         elif op in (IDENTIFY, RESUME):
             if data["token"] != self._state.token:
                 await connection.socket.close(code=AUTHENTICATION_FAILED, message=b"Authentication failed.")

@@ -260,6 +260,7 @@ class DiscordState:
     bot_user: FakeUser = FakeUser(100_000_000_000_000_001, "colloquy", bot=True)
     shard_count: int = 1
     heartbeat_interval: float = 41.25
+    acknowledge_heartbeats: bool = True
     identifies_left: int = 999
     identifies_reset_after: float = 86_400.0
 

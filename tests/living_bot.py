@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,9 +24,11 @@ async def living_bot(
 ) -> AsyncIterator[Colloquy]:
     """Start the bot as `make run` does and wait until it is connected; at the end stop it as SIGTERM does.
 
-    An `image_router` among the settings takes the place of the one they describe.
+    An `image_router` among the settings takes the place of the one they describe. `prepare` is given the bot
+    before it connects.
     """
     image_router: ImageRouter | None = settings.pop("image_router", None)
+    prepare: Callable[[Colloquy], None] = settings.pop("prepare", lambda _: None)
     chosen = Settings(
         **{
             "discord_token": fake.token,
@@ -43,6 +45,7 @@ async def living_bot(
         async with open_bot(
             chosen, lambda name: [(name, SecretStr(f"value-of-{name}"))], image_router=image_router
         ) as bot:
+            prepare(bot)
             running = asyncio.create_task(bot.start(fake.token))
             try:
                 await fake.ready()

@@ -21,6 +21,7 @@ ROOMS = {
     "demo",
     "filling",
     "logs",
+    "monitoring",
     "providers",
     "running",
     "settings",
@@ -39,7 +40,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "sharding": (set(), {"discord"}),
     "building": ({"assistant", "providers", "settings"}, {"aiohttp"}),
     "backups": ({"db", "providers", "settings"}, set()),
-    "running": ({"backups", "configuration", "logs", "providers", "settings"}, {"aiohttp", "discord"}),
+    "running": (
+        {"backups", "configuration", "logs", "monitoring", "providers", "settings"},
+        {"aiohttp", "discord"},
+    ),
+    "monitoring": ({"assistant", "db", "providers"}, {"aiohttp", "discord", "prometheus_client"}),
     "commands": (
         {"configuration", "db", "demo", "logs", "providers", "settings"},
         {"aiohttp", "discord", "rich"},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from db.engine import open_database
+from db.migrate import newest_revision
 from tests.db.entries import book, request
 from tests.db.files import address, change, dump
 from tests.test_command_line import run
@@ -36,7 +37,9 @@ def test_backup_and_restore_of_a_lost_database(host: Path) -> None:
     made = run(host, "backup")
     assert (made.returncode, made.stderr) == (0, "")
     [backup] = (host / "data" / "backups").iterdir()
-    assert f"{backup.relative_to(host)}: 0.1 MB, schema 0005, read back and whole" in made.stdout
+    assert (
+        f"{backup.relative_to(host)}: 0.1 MB, schema {newest_revision()}, read back and whole" in made.stdout
+    )
     for left in (host / "data").glob("colloquy.db*"):
         left.unlink()
 

@@ -63,6 +63,7 @@ def named(age: timedelta) -> str:
     return f"colloquy-{datetime.now(UTC) - age:%Y%m%dT%H%M%S}Z.db"
 
 
+@pytest.mark.sqlite_only
 async def test_backups_are_made_of_a_database_in_use(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -84,6 +85,7 @@ async def test_backups_are_made_of_a_database_in_use(
     assert told == []
 
 
+@pytest.mark.sqlite_only
 async def test_nothing_is_made_before_its_time(database_url: str, tmp_path: Path) -> None:
     """Not while the newest backup is young; one that a wrong clock has named does not count."""
     place = tmp_path / "backups"
@@ -130,6 +132,7 @@ def test_schedule_for_postgresql_needs_a_folder(tmp_path: Path) -> None:
     assert configure({}, tmp_path)[0].backup == Backup(every_hours=24, folder=Path("backups"))
 
 
+@pytest.mark.sqlite_only
 async def test_running_bot_keeps_backups(fake: FakeDiscord, vendor: FakeVendor, tmp_path: Path) -> None:
     """A bot whose settings say so makes them beside its database while it answers, and stops as ever."""
     vendor.reply(openai_stream("There."))

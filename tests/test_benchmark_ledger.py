@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from assistant.periods import bounds, find_zone, named_days, today
+from assistant.periods import bounds, find_zone
 from assistant.usage import report
-from benchmarks.ledger import NOW, PLAIN, VIEW, ZONE, fill, measure
+from benchmarks.ledger import DAYS, PLAIN, VIEW, ZONE, measure
+from benchmarks.ledger_filling import NOW, fill
 from db.engine import open_database
 from db.verify import find_discrepancies
 
 
 async def test_every_figure_is_measured(tmp_path: Path) -> None:
-    """A small ledger is built and measured through to the end."""
-    assert all(figure > 0 for figure in astuple(await measure(3000, tmp_path)))
+    """Small ledgers are built and measured through to the end."""
+    for figures in (await measure([3000, 6000], tmp_path)).values():
+        assert all(figure > 0 for figure in astuple(figures))
 
 
 @pytest.mark.sqlite_only  # it is filled by SQL that is SQLite's own
@@ -24,10 +26,9 @@ async def test_the_report_says_what_the_rows_say(database_url: str, tmp_path: Pa
     async with open_database(database_url):
         pass
     fill(tmp_path / "colloquy.db", 3000)
-    days = named_days("30 days", today(find_zone(ZONE), NOW))
-    since, until = bounds(days, find_zone(ZONE))
+    since, until = bounds(DAYS, find_zone(ZONE))
     async with open_database(database_url) as database:
-        found = await report(database, VIEW, days, "member", ZONE, NOW, None)
+        found = await report(database, VIEW, DAYS, "member", ZONE, NOW, None)
         async with database.transaction() as connection:
             values = {"guild": 1, "since": since, "until": until}
             plain = (await connection.execute(text(PLAIN.format(line="user_id")), values)).all()

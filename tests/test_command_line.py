@@ -68,6 +68,16 @@ def test_wrong_usage_has_its_own_status(tmp_path: Path) -> None:
         assert arguments[-1] in told.stderr
 
 
+def test_what_has_nothing_to_do_with_discord_needs_no_token(tmp_path: Path) -> None:
+    """The bot does not start without a token; a command that only wants the database looks for that."""
+    assert "DISCORD_TOKEN is missing" in run(tmp_path, "run").stderr
+
+    for name, words in (("verify", "no database at"), ("export", "no database at"), ("backup", "not there")):
+        told = run(tmp_path, name)
+        assert words in told.stderr
+        assert "DISCORD_TOKEN" not in told.stderr
+
+
 def test_settings_with_mistakes_are_told_by_every_command(tmp_path: Path) -> None:
     """A command that needs settings lists what is wrong with them, with status 78."""
     (tmp_path / ".env").write_text("DISCORD_TOKEN=some-token\nLOG_LEVEL=LOUD\n")

@@ -4,42 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 from db.engine import open_database
 from db.ledger import reconcile
 from db.verify import find_discrepancies
+from tests.bot_process import bot_process
 from tests.fake_discord import FakeDiscord
 from tests.fake_vendors import FakeVendor, Reply, openai_stream, usage
 from tests.living_bot import answered, rows
 
-ROOT = Path(__file__).parent.parent
 KILLS = 8
-
-
-@asynccontextmanager
-async def bot_process(
-    fake: FakeDiscord, vendor: FakeVendor, database_url: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The bot in a process of its own, connected; killed at the end, if a test has not done so."""
-    identified = len(fake.gateway.identifies)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "tests.run_bot", fake.url, fake.token, database_url, f"{vendor.url}/v1"),
-        cwd=ROOT,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await fake.until(lambda: len(fake.gateway.identifies) > identified, timeout=30)
-        await fake.ready()
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 def endless() -> Reply:

@@ -29,10 +29,10 @@ needs_chromium = pytest.mark.skipif(BINARY is None, reason="there is no chromium
 
 
 @asynccontextmanager
-async def demo(data: Path) -> AsyncIterator[str]:
+async def demo(data: Path, command: tuple[str | Path, ...] = (DEMO,)) -> AsyncIterator[str]:
     """Run the demo for its page's address; in the end it has to stop when told to, without complaint."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, DEMO, "--no-browser", "--port", "0", "--data", data),
+        *(sys.executable, *command, "--no-browser", "--port", "0", "--data", data),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -51,6 +51,14 @@ async def demo(data: Path) -> AsyncIterator[str]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+@needs_demo
+async def test_demo_is_a_command_of_the_bot_too(tmp_path: Path) -> None:
+    """`python bot.py demo` takes the same options, shows the same page and stops in the same way."""
+    async with demo(tmp_path, (DEMO.with_name("bot.py"), "demo")) as address:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\S*", address)
+    assert (tmp_path / "colloquy.db").exists()
 
 
 @asynccontextmanager

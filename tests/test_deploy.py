@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import configparser
+import json
 import os
 import re
 import shutil
@@ -11,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from bot import DELIVERY_SECONDS
 from commands import EXIT_CONFIGURATION
@@ -85,6 +88,51 @@ def test_container_may_write_nothing_but_its_data() -> None:
         assert line in COMPOSE
     first_service = COMPOSE.partition("\n  postgresql:\n")[0]
     assert seconds(first_service, "stop_grace_period") > STOP_SECONDS
+
+
+def test_compose_asks_for_health_as_the_image_does() -> None:
+    """Both run the same check just as often, where the bot has been told to listen."""
+    [image] = re.findall(r"^HEALTHCHECK ([^\\]+)\\\n +CMD (.+)$", CONTAINERFILE, re.MULTILINE)
+    times = dict(re.findall(r"--([\w-]+)=(\w+)", image[0]))
+    service = COMPOSE.partition("\n  postgresql:\n")[0]
+    [check] = re.findall(r"^    healthcheck:\n((?:      .+\n)+)", service, re.MULTILINE)
+    lines = dict(re.findall(r"^ +(\w+): (.+)$", check, re.MULTILINE))
+
+    assert json.loads(lines.pop("test")) == ["CMD", *json.loads(image[1])]
+    assert {name.replace("_", "-"): value for name, value in lines.items()} == times
+    assert re.search(r"^ +WATCH_PORT=8081$", CONTAINERFILE, re.MULTILINE)
+    assert re.search(r"^      WATCH_PORT: 8081$", service, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (404, False), (None, False)])
+async def test_health_check_tells_what_the_bot_says(status: int | None, healthy: bool) -> None:
+    """It succeeds if /healthz does, and fails if that says no or nothing listens; proxies are not asked."""
+    asked = []
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"alive": healthy}, status=status or 200)
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = str(runner.addresses[0][1])
+    if status is None:
+        await runner.cleanup()
+    try:
+        check = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", ROOT / "deploy" / "healthcheck.py"),
+            env={"WATCH_PORT": port, "http_proxy": "http://127.0.0.1:9"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        told, _ = await asyncio.wait_for(check.communicate(), 20)
+    finally:
+        await runner.cleanup()
+
+    assert (check.returncode == 0) is healthy
+    assert asked == (["/healthz"] if status else [])
+    assert told.decode().startswith(str(status) if status else "")
 
 
 def test_service_is_not_restarted_too_often_nor_when_that_is_no_use() -> None:

@@ -1,13 +1,16 @@
 """The log: it says what happened, and no secret."""
 
+import asyncio
 import io
+import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import SecretStr
 
-from logs import SecretFilter, set_up_logging
+from logs import LIBRARIES, SecretFilter, request_id, set_up_logging
 
 CANARY = "canary-of-a-secret"
 LONGER = "canary-of-a-secret-and-more"
@@ -17,9 +20,8 @@ INTERACTION_TOKEN = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5.Ab_c-d"
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
-    names = ("discord", "alembic", "discord.client", "discord.state")
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in names}
+    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -152,11 +154,98 @@ def test_debug_log_of_the_whole_bot_is_clean(capsys: pytest.CaptureFixture[str])
     """Set up at DEBUG, every logger's lines go through the filter, whatever library writes them."""
     set_up_logging("DEBUG", [SecretStr(CANARY)])
     for name in ("colloquy", "discord.gateway", "aiohttp.client", "aiosqlite", "some.library"):
-        logging.getLogger(name).debug("%s at /webhooks/1/%s", CANARY, INTERACTION_TOKEN)
+        logging.getLogger(name).info("%s at /webhooks/1/%s", CANARY, INTERACTION_TOKEN)
 
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 5
     assert all(line.endswith("[secret] at /webhooks/1/[token]") for line in lines)
+
+
+def test_libraries_that_write_what_passes_through_them_are_not_heard_at_debug(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At DEBUG the lines in which discord.py and the database's driver quote whole messages stay out."""
+    set_up_logging("INFO")
+    set_up_logging("DEBUG")
+    for name in (
+        "discord.gateway",
+        "discord.http",
+        "discord.webhook.async_",
+        "PIL.TiffImagePlugin",
+        "aiosqlite",
+    ):
+        logging.getLogger(name).debug("a prompt and its answer")
+        logging.getLogger(name).info("of %s", name)
+    logging.getLogger("cogs.discord_calls").debug("ours")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 6
+    assert all("a prompt" not in line for line in lines)
+    assert lines[-1].endswith("ours")
+
+
+def test_level_holds_for_libraries_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """At ERROR warnings stay out, whoever gives them."""
+    set_up_logging("ERROR")
+    logging.getLogger("discord.gateway").warning("stay out")
+    logging.getLogger("discord.gateway").error("come in")
+
+    assert [line.split(": ")[-1] for line in capsys.readouterr().err.splitlines()] == ["come in"]
+
+
+def test_message_is_one_line_whatever_stands_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line ends and control characters that somebody else wrote cannot make lines of their own."""
+    set_up_logging("INFO")
+    logging.getLogger("colloquy").info("it said %s", "a\nb\r\x1b[31m\u2028\x85c, d\u00e9j\u00e0")
+
+    [line] = capsys.readouterr().err.split("\n")[:-1]
+    assert line.endswith("it said a\\nb\\r\\x1b[31m\\u2028\\x85c, d\u00e9j\u00e0")
+
+
+async def test_lines_name_the_request_that_they_belong_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each task's lines, and those of the tasks and threads it starts, have its request's id; others none."""
+    set_up_logging("INFO")
+    log = logging.getLogger("colloquy")
+
+    async def answer(number: int) -> None:
+        request_id.set(number)
+        await asyncio.sleep(0)
+        await asyncio.create_task(asyncio.to_thread(log.info, "%d", number))
+
+    await asyncio.gather(answer(11), answer(22))
+    log.info("nobody")
+
+    lines = [line.split("INFO    ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert sorted(lines) == ["colloquy [11]: 11", "colloquy [22]: 22", "colloquy: nobody"]
+
+
+def test_log_for_machines_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON: time in UTC, level, logger, message, the request's id as text, and the traceback, all clean."""
+    set_up_logging("INFO", [SecretStr(CANARY)], "json")
+    log = logging.getLogger("colloquy")
+    before = request_id.set(2**62)
+    try:
+        log.info("it has %s\nand 100 %%", CANARY)
+        try:
+            fail(CANARY)
+        except LookupError:
+            log.exception("failed", stack_info=True)
+    finally:
+        request_id.reset(before)
+    log.warning("nobody \u2028")
+
+    first, second, third = map(json.loads, capsys.readouterr().err.splitlines())
+    assert datetime.fromisoformat(first.pop("time")).tzinfo is UTC
+    assert first == {
+        "level": "INFO",
+        "logger": "colloquy",
+        "message": "it has [secret]\nand 100 %",
+        "request_id": str(2**62),
+    }
+    assert second["exception"].endswith("LookupError: nothing at https://host/?key=[secret]")
+    assert "log.exception" in second["stack"]
+    assert third["level"] == "WARNING"
+    assert "request_id" not in third
 
 
 def test_libraries_are_quiet_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:

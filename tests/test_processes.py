@@ -13,10 +13,10 @@ from cogs.errors import SORRY
 from db.budgets import StoredBudget, write_budget
 from db.engine import open_database
 from db.verify import find_discrepancies
+from tests.bot_process import bot_process
 from tests.fake_discord import GUILD_ID, FakeDiscord, FakeInteraction, FakeUser
 from tests.fake_vendors import FakeVendor, Reply, Request, openai_stream, usage
 from tests.living_bot import rows, without_footer
-from tests.test_crash import bot_process
 
 QUESTIONS = 1000
 # So many are on their way at a time.

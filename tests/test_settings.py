@@ -130,6 +130,32 @@ def test_level_may_be_written_small(tmp_path: Path) -> None:
     assert read(tmp_path, "LOG_LEVEL=debug").log_level == "DEBUG"
 
 
+def test_log_and_watching_can_be_set_anywhere(tmp_path: Path) -> None:
+    """The log's form and the place to watch at stand in .env or colloquy.toml; blank, there is none."""
+    settings = read(tmp_path, "LOG_FORMAT=JSON\nWATCH_PORT=8081", 'watch_host = "0.0.0.0"')
+    blank = read(tmp_path, "WATCH_PORT=\nLOG_FORMAT=")
+
+    assert (settings.log_format, settings.watch_host, settings.watch_port) == ("json", "0.0.0.0", 8081)
+    assert (blank.log_format, blank.watch_host, blank.watch_port) == ("text", "127.0.0.1", None)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("LOG_FORMAT=yaml", "LOG_FORMAT must be text or json."),
+        ("WATCH_PORT=0", "WATCH_PORT: Input should be greater than or equal to 1."),
+        ("WATCH_PORT=65536", "WATCH_PORT: Input should be less than or equal to 65535."),
+        (
+            "WATCH_PORT=http",
+            "WATCH_PORT: Input should be a valid integer, unable to parse string as an integer.",
+        ),
+    ],
+)
+def test_mistakes_in_log_and_watching_are_told(tmp_path: Path, line: str, sentence: str) -> None:
+    """A form that there is not, and a port that cannot be one."""
+    assert mistakes(tmp_path, line) == [sentence]
+
+
 def test_missing_token_is_explained(tmp_path: Path) -> None:
     """Without a token, or with a blank one, there is one sentence: where to get it and where to put it."""
     assert mistakes(tmp_path, token=False) == [HOW_TO_GET_A_TOKEN]

@@ -10,13 +10,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from backups import keep_backups
 from bot import Colloquy, open_bot
 from configuration import configure
 from db.engine import open_database
 from db.keeping import wait_to_identify
 from running import stay_connected
-from settings import Settings, SettingsError
+from settings import Backup, Settings, SettingsError
 from tests.fake_discord import FakeDiscord, point_discord_py_at
 from tests.fake_vendors import FakeVendor, openai_stream, usage
 from tests.living_bot import answered, living_bot, until_done
@@ -162,3 +164,16 @@ async def test_processes_identify_one_after_the_other(postgresql_url: str) -> No
 
     assert times[0] >= seconds
     assert all(later - earlier >= 0.9 * seconds for earlier, later in pairwise(times))
+
+
+async def test_one_process_makes_the_backups(tmp_path: Path) -> None:
+    """The one with the first shard; in the others the clock of the backups ends as soon as it begins."""
+    settings = Settings(
+        discord_token=SecretStr("some-token"),
+        database_url=SecretStr(POSTGRESQL),
+        shard_count=2,
+        shard_ids=(1,),
+        backup=Backup(every_hours=1, folder=tmp_path),
+    )
+    async with asyncio.timeout(5):
+        await keep_backups(lambda: settings, pytest.fail)

@@ -114,7 +114,7 @@ def test_unusable_database_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_what_a_start_does_not_need_is_not_imported(new_database_url: str) -> None:
-    """Alembic is there on the first start and on no other; PostgreSQL's side and Pillow on none."""
+    """Alembic is there on the first start and on no other; PostgreSQL, Pillow, rich and watching on none."""
     starts = [
         subprocess.run(
             [sys.executable, "-c", OPENING, new_database_url],
@@ -129,7 +129,8 @@ def test_what_a_start_does_not_need_is_not_imported(new_database_url: str) -> No
 
     for modules, migrating in zip(starts, (True, False), strict=True):
         assert ("alembic" in modules) == migrating
-        assert "PIL" not in modules
+        assert not {"PIL", "aiohttp.web", "prometheus_client", "monitoring", "rich"} & set(modules)
+        assert "db.backup" not in modules
     # Alembic itself loads it.
     assert "sqlalchemy.dialects.postgresql" not in starts[1]
 

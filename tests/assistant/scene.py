@@ -13,7 +13,8 @@ from sqlalchemy import Row, select, text
 from assistant import Assistant, Conversation, Limits, StopSignal
 from assistant.ask import Event
 from assistant.imagine import Event as PictureEvent
-from assistant.values import Again, More, Origin, Picture, PictureOrder, Question, UsageReport
+from assistant.usage import Report
+from assistant.values import Again, More, Origin, Picture, PictureOrder, Question, View
 from db.engine import Database
 from db.history import ConversationKey, Turn, read_turns
 from db.ledger import attempts, requests
@@ -119,8 +120,10 @@ class Scene:
         async with aclosing(self.assistant.imagine(order, stop)) as events:
             return [event async for event in events]
 
-    async def server_usage(self, guild_id: int = 10) -> UsageReport:
-        return await self.assistant.server_usage(guild_id, "today")
+    async def server_usage(self, guild_id: int = 10) -> Report:
+        """What a server used today, by member."""
+        view, reports = View(guild_id), self.assistant.reports
+        return await reports.report(view, await reports.days(view, "today"), "member")
 
     async def attempts(self, number: int | None = None) -> list[Row[Any]]:
         """The ledger's rows, in order; or those of one interaction."""

@@ -50,7 +50,7 @@ async def test_another_answer_takes_the_old_ones_place(database: Database) -> No
         ("question 3", "answer 3"),
     ]
     assert [row.interaction_id for row in await scene.attempts()] == [1, 2, 3, 9]
-    assert (await scene.server_usage()).totals["today"].requests == 4
+    assert (await scene.server_usage()).totals.requests == 4
 
 
 async def test_who_may_have_an_answer_anew(database: Database) -> None:

@@ -50,7 +50,7 @@ async def test_vendors_figures_are_booked_as_they_are(database: Database) -> Non
     assert (row.provider, row.model, row.key_variable) == ("scripted", "scripted-model", "scripted-key")
     assert (row.guild_id, row.channel_id, row.user_id, row.command) == (10, 20, 30, "ask")
     assert await scene.outcomes() == {1: "answered"}
-    assert (await scene.server_usage()).totals["today"] == Totals(1, 0, 1234, 567, 0, 0)
+    assert (await scene.server_usage()).totals == Totals(1, 0, 1234, 567, 0, 0)
 
 
 async def test_attempt_is_booked_before_the_vendor_is_asked(database: Database) -> None:
@@ -202,7 +202,7 @@ async def test_partial_answer_costs_what_its_vendor_had_counted(database: Databa
     [row] = await scene.attempts()
     assert (row.state, row.usage_source, row.error_class) == ("settled", "provider", "interrupted")
     assert (row.prompt_tokens, row.completion_tokens) == (20, 7)
-    assert (await scene.server_usage()).totals["today"].estimated_tokens == 0
+    assert (await scene.server_usage()).totals.estimated_tokens == 0
     assert await scene.outcomes() == {1: "partial"}
 
 
@@ -307,4 +307,4 @@ async def test_hundred_questions_at_once_keep_their_turns_whole(database: Databa
         asked_here = [f"question {number}" for number in numbers if number % 2 == channel_id % 2]
         assert [question for question, _ in turns] == asked_here
         assert len({answer for _, answer in turns}) == 50
-    assert (await scene.server_usage()).totals["today"] == Totals(100, 0, 1000, 500, 0, 0)
+    assert (await scene.server_usage()).totals == Totals(100, 0, 1000, 500, 0, 0)

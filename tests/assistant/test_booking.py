@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from assistant.booking import Booking
+from assistant.figures import Figures
 from assistant.values import Limits
 from db.engine import Connection, Database
 from db.history import ConversationKey, NewTurn, add_turn
@@ -25,7 +26,7 @@ MOST = Usage(60, 40, estimated=True)
 
 @pytest.fixture
 def booking(database: Database) -> Booking:
-    return Booking(database, origin(1), "ask", tokens=100)
+    return Booking(database, origin(1), "ask", Figures(), tokens=100)
 
 
 async def keep(connection: Connection) -> None:
@@ -132,5 +133,5 @@ async def test_end_that_is_written_twice_counts_once(
         await booking.settle(Usage(12, 34), "answered", keep)
 
     assert await Scene(database).turns() == [("question", "answer")]
-    assert (await Scene(database).server_usage()).totals["today"].completion_tokens == 34
+    assert (await Scene(database).server_usage()).totals.completion_tokens == 34
     assert caplog.text == ""

@@ -157,7 +157,7 @@ async def test_full_disk(database: Database) -> None:
     await scene.execute("PRAGMA max_page_count = 1000000")
 
     assert isinstance((await scene.ask(number))[-1], Answer)
-    assert (await scene.server_usage()).totals["today"] == Totals(
+    assert (await scene.server_usage()).totals == Totals(
         answered + 1, 0, 10 * (answered + 1), 5 * (answered + 1), 0, 0
     )
     assert len(await scene.turns()) == answered + 1

@@ -11,6 +11,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from assistant.booking import Booking
+from assistant.figures import Figures
 from assistant.limits import LimitReached
 from assistant.values import Answer, Delta, Limits, Question, Refusal
 from db.budgets import StoredBudget
@@ -107,7 +108,9 @@ class Play:
     async def _crash(self, database: Database, how: str, place: Place) -> None:
         """Leave what a kill leaves behind: a request that is open, and perhaps an attempt that was sent."""
         self._number += 1
-        booking = Booking(database, origin(self._number, **_where(place)), "ask", tokens=200, micros=500)
+        booking = Booking(
+            database, origin(self._number, **_where(place)), "ask", Figures(), tokens=200, micros=500
+        )
         try:
             await booking.admit(Limits())
             if how == "sent":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from dataclasses import replace
 from datetime import date, timedelta
+from itertools import groupby
 
 import pytest
 from PIL import Image
@@ -50,6 +52,31 @@ async def test_days_are_bars_of_two_colours(days: int) -> None:
     assert PICTURES not in colours_of(picture)
 
 
+async def test_a_long_time_is_drawn_by_weeks() -> None:
+    """A quiet week between busy ones is a gap that can be seen; two days a week are in one bar."""
+    report = report_of([Line(0, ASKED)], "day", 364)
+    daily = [
+        (day, Totals() if 140 <= place < 147 or place % 7 > 1 else ASKED)
+        for place, (day, _) in enumerate(report.daily)
+    ]
+    picture = await picture_of(replace(report, daily=daily))
+    wanted = tuple(bytes.fromhex(PROMPT[1:]))
+    row = [picture.getpixel((x, 300)) == wanted for x in range(picture.width)]
+    gaps = [len(list(run)) for is_bar, run in groupby(row) if not is_bar][1:-1]
+
+    assert len(gaps) == 52 - 2
+    assert sorted(gaps)[-1] > 4 * sorted(gaps)[-2]
+
+
+async def test_one_day_alone_is_a_bar_among_empty_places() -> None:
+    """And no wall from one side to the other."""
+    picture = await picture_of(report_of([Line(0, ASKED)], "day", 1))
+    wanted = tuple(bytes.fromhex(PROMPT[1:]))
+    row = [picture.getpixel((x, 300)) == wanted for x in range(picture.width)]
+
+    assert 40 < sum(row) < 200
+
+
 async def test_lines_make_the_picture_as_high_as_they_need() -> None:
     """Ten lines and the rest are eleven bars; one is one."""
     many = await picture_of(report_of([Line(number, ASKED) for number in range(10)], others=5))
@@ -57,6 +84,18 @@ async def test_lines_make_the_picture_as_high_as_they_need() -> None:
 
     assert many.width == one.width == 900
     assert many.height > 3 * one.height / 2
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.45, 0.49, 0.5, 0.52, 0.54, 0.56, 0.6, 0.7, 1.0])
+async def test_figures_beside_bars_stay_within_the_picture(share: float) -> None:
+    """The longest of them, beside the longest names, wherever the bar ends."""
+    longest = Totals(9, prompt_tokens=899_000, pictures=1290)
+    line = Line("some-model-of-a-name", longest._replace(prompt_tokens=round(899_000 * share)))
+    picture = await picture_of(report_of([Line("A-LONGER-NAME-of-a-model", longest), line], "model"))
+    edge = picture.crop((picture.width - 4, 0, picture.width, picture.height))
+    begin = picture.crop((0, 0, 4, picture.height))
+
+    assert edge.getcolors() == begin.getcolors() == [(4 * picture.height, (0x1E, 0x1F, 0x22))]
 
 
 async def test_where_only_pictures_were_made_they_are_what_is_drawn() -> None:

@@ -46,7 +46,7 @@ async def test_picture_is_booked(database: Database) -> None:
     assert (row.state, row.usage_source, row.command) == ("settled", "provider", "imagine")
     assert (row.pictures, row.prompt_tokens, row.completion_tokens) == (1, 0, 0)
     assert await scene.outcomes() == {1: "answered"}
-    assert (await scene.server_usage()).totals["today"] == Totals(1, pictures=1, pixels=64)
+    assert (await scene.server_usage()).totals == Totals(1, pictures=1, pixels=64)
     assert await scene.turns() == []
 
 
@@ -110,7 +110,7 @@ async def test_failure_gives_the_reservation_back(
 
     assert [row.state for row in await scene.attempts()] == ["unbilled"] * len(errors)
     assert await scene.outcomes() == {1: "failed"}
-    assert (await scene.server_usage()).totals["today"] == Totals(0, len(errors), 0, 0, 0, 0)
+    assert (await scene.server_usage()).totals == Totals(0, len(errors), 0, 0, 0, 0)
 
 
 async def test_picture_that_may_have_been_made_counts(database: Database) -> None:

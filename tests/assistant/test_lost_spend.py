@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from assistant.values import Answer, Delta, Limits, Question, Refusal
 from building import limit_problems
 from db.budgets import StoredBudget
 from db.engine import Database
-from db.ledger import reconcile
+from db.ledger import end_attempt, reconcile
 from db.rollup import Totals
 from providers.base import Completion, Unavailable, Usage
 from providers.prices import Price
@@ -24,6 +25,7 @@ from settings import Limits as LimitSettings
 from settings import Settings
 from tests.assistant.faults import allow, refuse, sqlite_only
 from tests.assistant.scene import GatedChat, Scene, origin
+from tests.db.entries import ESTIMATED, SETTLED
 from tests.fakes import ScriptedChat, answer, chat_route
 
 PRICE = Price(date=date(2026, 11, 1), prompt=Decimal(2), completion=Decimal(10), cached_prompt=Decimal("0.2"))
@@ -34,7 +36,7 @@ def priced(database: Database, *chats: ScriptedChat, **more: Any) -> Scene:
 
 
 async def totals(scene: Scene) -> Totals:
-    return (await scene.server_usage()).totals["today"]
+    return (await scene.server_usage()).totals
 
 
 @sqlite_only
@@ -54,7 +56,7 @@ async def test_nothing_leaves_a_queue_before_it_is_committed(database: Database)
 
 
 def test_accounting_that_could_not_work_refuses_to_start() -> None:
-    """19163: a limit in dollars without any price is a mistake in the settings, and no silent hole."""
+    """19163, 23019: a limit in dollars without any price is a mistake in the settings, and no silent hole."""
     settings = Settings(discord_token="x" * 30, limits=LimitSettings(member_dollars_per_month=5))
     route = chat_route(ScriptedChat(), price=None)
     [problem] = limit_problems(settings, [route])
@@ -65,7 +67,7 @@ def test_accounting_that_could_not_work_refuses_to_start() -> None:
 
 
 async def test_a_listener_that_leaves_does_not_take_the_bill_along(database: Database) -> None:
-    """13245, 35958: when nobody reads on in the middle of an answer, what had come is booked."""
+    """13245, 35958, 37558: when nobody reads on in the middle of an answer, what had come is booked."""
     scene = priced(database, ScriptedChat(["one two three four ", 30.0]))
     async with aclosing(scene.assistant.ask(Question(origin(1), "Count."))) as events:
         async for event in events:
@@ -99,9 +101,11 @@ async def test_the_key_of_a_row_is_ours(database: Database) -> None:
 
 
 async def test_what_comes_twice_counts_once(database: Database) -> None:
-    """15740, 17814: a replayed interaction, and an ending that is written again, add nothing."""
+    """15740, 17814, 34675: a replayed interaction, and an ending that is written again, add nothing."""
     scene = priced(database, ScriptedChat(*(answer("Once.") for _ in range(20))))
     await asyncio.gather(*(scene.ask(1) for _ in range(20)))
+    for ending in (SETTLED, ESTIMATED):
+        assert not await database.run(partial(end_attempt, interaction_id=1, attempt=1, ending=ending))
     await scene.database.run(reconcile)
     await scene.database.run(reconcile)
 
@@ -133,7 +137,7 @@ async def test_failures_that_may_cost_are_estimated(database: Database) -> None:
 
 
 async def test_of_many_at_once_none_passes_the_budget(database: Database) -> None:
-    """34732, 40095: of five at once under a budget of $0.45, at $0.15 each, three are asked."""
+    """34732, 40002, 40095: of five at once under a budget of $0.45, at $0.15 each, three are asked."""
     chat = GatedChat(*(answer("Yes.") for _ in range(5)))
     # 7 tokens for the system prompt and 4 for the question, at $2 a million, are 22 millionths.
     scene = priced(database, chat, max_tokens=(150_000 - 22) // 10)

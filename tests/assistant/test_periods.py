@@ -160,6 +160,8 @@ def test_dates_from_to() -> None:
     [
         ("yesterday", "2026-11-01", "write dates as"),
         ("2026-02-29", "2026-03-01", "write dates as"),
+        ("20261101", "2026-11-02", "write dates as"),
+        ("2026-11-01", "2026-W45-1", "write dates as"),
         ("2026-11-02", "2026-11-01", "before the last"),
         ("2026-12-01", "2026-12-02", "not begun"),
         ("2025-11-29", "2026-11-30", "at most"),

@@ -5,65 +5,18 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert, select
 
 from assistant.periods import BadPeriod, Days, find_zone, start_of
 from assistant.usage import Report, report
-from db.engine import Connection, Database
-from db.ledger import attempts, requests
+from db.engine import Database
 from db.rollup import Totals
 from db.usage import Grouping, Line, View
 from providers.base import RateLimited, Unavailable
 from tests.assistant.scene import Scene
-from tests.db.entries import roll_up_again
+from tests.db.entries import book_at
 from tests.fakes import ScriptedChat, answer
 
 HERE = View(10)
-
-
-async def book_at(database: Database, moments: list[datetime], tokens: int = 10, **where: object) -> None:
-    """A settled attempt at each of these moments."""
-
-    async def book(connection: Connection) -> None:
-        known = len((await connection.execute(select(requests.c.id))).all())
-        for number, moment in enumerate(moments, known + 1):
-            at = int(moment.timestamp())
-            place = {"guild_id": 10, "channel_id": 20, "user_id": 30, "command": "ask", **where}
-            common = {name: place[name] for name in ("guild_id", "channel_id", "user_id", "command")}
-            row = {**common, "interaction_id": number}
-            await connection.execute(
-                insert(requests).values(
-                    **row,
-                    created_at=at,
-                    open=False,
-                    reserved_tokens=0,
-                    reserved_pictures=0,
-                    outcome="answered",
-                )
-            )
-            await connection.execute(
-                insert(attempts).values(
-                    **row,
-                    **{"provider": "some-vendor", "model": "some-model", "key_variable": "SOME_KEY"}
-                    | {name: where[name] for name in ("provider", "model", "key_variable") if name in where},
-                    attempt=1,
-                    sent_at=at,
-                    ended_at=at,
-                    state="settled",
-                    usage_source="provider",
-                    error_class="",
-                    prompt_tokens=tokens,
-                    completion_tokens=0,
-                    cached_tokens=0,
-                    reasoning_tokens=0,
-                    pictures=0,
-                    cost_micros=tokens,
-                    price_date="2026-11-01",
-                )
-            )
-        await roll_up_again(connection)
-
-    await database.run(book)
 
 
 async def report_of(

@@ -7,7 +7,7 @@ from assistant.values import PERIODS, Period
 from db.engine import Database
 from db.ledger import attempts
 from db.rollup import Totals
-from db.usage import Line
+from db.usage import Grouping, Line, View
 from tests.assistant.scene import Scene
 from tests.db.entries import roll_up_again
 from tests.fakes import ScriptedChat, ScriptedImages, answer
@@ -42,16 +42,17 @@ async def make_older(scene: Scene, number: int, days: int) -> None:
 
 async def test_server_report_lists_members_and_models(scene: Scene) -> None:
     """A server's report has its sums, and who and what used them, the heaviest first."""
-    report = await scene.assistant.server_usage(10, "7 days")
+    reports = scene.assistant.reports
+    days = await reports.days(View(10), "7 days")
+    groupings: tuple[Grouping, ...] = ("member", "model")
+    by_member, by_model = [await reports.report(View(10), days, by) for by in groupings]
 
-    expected = Totals(3, 0, 300, 3, 0, 1, 64)
-    assert report.totals == dict.fromkeys(PERIODS, expected)
-    assert report.period == "7 days"
-    assert report.by_member == [
+    assert by_member.totals == by_model.totals == Totals(3, 0, 300, 3, 0, 1, 64)
+    assert by_member.lines == [
         Line(31, Totals(1, 0, 200, 2, 0, 0)),
         Line(30, Totals(2, 0, 100, 1, 0, 1, 64)),
     ]
-    assert report.by_model == [
+    assert by_model.lines == [
         Line("some-model", Totals(2, 0, 300, 3, 0, 0)),
         Line("scripted-image-model", Totals(1, 0, 0, 0, 0, 1, 64)),
     ]
@@ -59,11 +60,10 @@ async def test_server_report_lists_members_and_models(scene: Scene) -> None:
 
 async def test_member_report_is_about_one_member_in_one_place(scene: Scene) -> None:
     """A member's report holds neither other members, nor what the member used in other places."""
-    report = await scene.assistant.member_usage(10, 30, "today")
-    in_private = await scene.assistant.member_usage(0, 30, "today")
+    report = await scene.assistant.reports.of_member(10, 30, "today")
+    in_private = await scene.assistant.reports.of_member(0, 30, "today")
 
     assert report.totals["today"] == Totals(2, 0, 100, 1, 0, 1, 64)
-    assert report.by_member == []
     assert [row.key for row in report.by_model] == ["some-model", "scripted-image-model"]
     assert in_private.totals["today"] == Totals(1, 0, 400, 4, 0, 0)
 
@@ -84,7 +84,7 @@ async def test_periods_are_whole_days(scene: Scene, days: int, in_periods: list[
     await make_older(scene, 2, days)
 
     for period in PERIODS:
-        report = await scene.assistant.member_usage(10, 31, period)
+        report = await scene.assistant.reports.of_member(10, 31, period)
         requests = int(period in in_periods)
         assert report.totals[period].requests == requests
         assert len(report.by_model) == requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -50,6 +51,13 @@ class NotedDeliveries:
         self.noted.append((interaction_id, delivered))
 
 
+class NoWeeklyReports:
+    """Nobody has asked for one."""
+
+    async def due(self) -> tuple[list[Any], float]:
+        return [], math.inf
+
+
 class ScriptedAssistant:
     """Each question takes the next script: text, events, seconds to wait (which a stop ends), errors."""
 
@@ -61,6 +69,7 @@ class ScriptedAssistant:
         self.forgotten = Forgotten(0, 0)
         self.deliveries = NotedDeliveries()
         self.budget_listeners: list[Any] = []
+        self.weekly = NoWeeklyReports()
         self.left = 0  # how many of its listeners have left early
 
     async def ask(

@@ -7,19 +7,8 @@ import pytest
 import simcord
 from discord import app_commands
 
-from tests.cogs.world import OpenWorld, World, allow
+from tests.cogs.world import OpenWorld, Overwrites, World, allow
 from tests.fakes import answer
-
-Overwrites = dict[
-    simcord.RoleHandle
-    | simcord.MemberActor
-    | simcord.UserHandle
-    | discord.Role
-    | discord.Member
-    | discord.User
-    | discord.ClientUser,
-    discord.PermissionOverwrite,
-]
 
 
 def text_of(result: simcord.InteractionResult) -> str:

@@ -6,6 +6,8 @@ import asyncio
 from itertools import pairwise
 from types import SimpleNamespace
 
+from yarl import URL
+
 from cogs.delivery import IN_FILE, MOST_MESSAGES, STILL_WRITING, TOO_LARGE, Delivery
 from cogs.discord_calls import DiscordCalls
 from tests.cogs.courier import contents, courier, messages
@@ -21,8 +23,9 @@ def labels(message: FakeMessage) -> list[str]:
 async def receive(calls: DiscordCalls, times: int, status: int, **headers: str) -> None:
     """Have replies of this status seen."""
     response = SimpleNamespace(status=status, headers=headers | {"Via": "1.1 google"})
+    received = SimpleNamespace(method="PATCH", url=URL("/api/v10/users/@me"), response=response)
     for _ in range(times):
-        await calls.after_reply(None, None, SimpleNamespace(response=response))
+        await calls.after_reply(None, None, received)
 
 
 async def test_the_first_text_is_shown_at_once_and_the_rest_at_its_pace() -> None:

@@ -74,7 +74,7 @@ async def test_a_server_that_used_nothing_reads_so(open_world: OpenWorld) -> Non
     assert (embed_of(result).description or "").endswith("Nothing was used in this time.")
     assert result.response is not None
     assert result.response.attachments == []
-    assert set(menus(result)) == {"period", "by", "file"}
+    assert set(menus(result)) == {"period", "by", "file", "weekly"}
 
 
 async def test_the_menus_switch_the_report_in_place(open_world: OpenWorld) -> None:
@@ -193,3 +193,30 @@ async def test_the_hosts_report_is_for_the_host_alone(open_world: OpenWorld) -> 
     refused = await world.member.slash(world.channel, "host usage")
     assert refused.response is not None
     assert refused.response.content == "Only the bot's host can see this."
+
+
+async def test_the_hosts_report_takes_days_of_ones_own(open_world: OpenWorld) -> None:
+    """As a server's does; and the days stay when the grouping is switched."""
+    world = await used_world(open_world)
+    allow(world, "host")
+    world.bot.owner_id = world.member.id
+    result = await world.member.slash(
+        world.channel, "host usage", **{"from": "2026-01-05", "to": "2026-01-06"}
+    )
+    wrong = await world.member.slash(world.channel, "host usage", **{"from": "soon", "to": "2026-01-06"})
+    assert result.response is not None
+    by_key = await world.member.select(result.response, ["key"], custom_id=menus(result)["by"])
+
+    assert (embed_of(by_key).description or "").startswith("**5 January 2026 to 6 January 2026**, by key")
+    assert wrong.response is not None
+    assert wrong.response.content == "Please write dates as 2026-11-30: year, month, day."
+
+
+async def test_a_members_own_report_says_whose_days_it_has(open_world: OpenWorld) -> None:
+    """Those of the server's time zone, as its report has."""
+    world = await used_world(open_world)
+    await world.admin.slash(world.channel, "budget timezone", name="Asia/Kolkata")
+    own = embed_of(await world.member.slash(world.channel, "mine usage"))
+
+    assert (own.footer.text or "").startswith("Days of Asia/Kolkata.")
+    assert "1,200 + 300 tokens" in (own.fields[3].value or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import discord
 import simcord
 
 from bot import Colloquy
@@ -24,6 +25,16 @@ class World:
 
 
 OpenWorld = Callable[..., Awaitable[World]]
+Overwrites = dict[
+    simcord.RoleHandle
+    | simcord.MemberActor
+    | simcord.UserHandle
+    | discord.Role
+    | discord.Member
+    | discord.User
+    | discord.ClientUser,
+    discord.PermissionOverwrite,
+]
 
 
 def allow(world: World, command: str) -> None:

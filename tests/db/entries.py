@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy import insert, select
 
 from db.budgets import Limit, Scope, Unit, read_used
 from db.engine import Connection, Database
 from db.history import ConversationKey, NewTurn
-from db.ledger import Ending, NewAttempt, NewRequest, admit, begin_attempt, close_request, end_attempt
-from db.rollup import slots, summed
-from db.verify import KINDS, booked_slots, booked_sums, find_discrepancies
+from db.ledger import (
+    Ending,
+    NewAttempt,
+    NewRequest,
+    admit,
+    attempts,
+    begin_attempt,
+    close_request,
+    end_attempt,
+    requests,
+)
+from db.rollup import SPANS, slots, summed
+from db.verify import booked_slots, booked_sums, find_discrepancies
 
 SETTLED = Ending("settled", "provider", prompt_tokens=10, completion_tokens=5)
 ESTIMATED = Ending("estimated", "tokenizer", "interrupted", prompt_tokens=12, completion_tokens=3)
@@ -83,8 +96,53 @@ async def roll_up_again(connection: Connection) -> None:
     """Make the roll-up of a ledger that a test has changed, say by moving it in time."""
     await connection.execute(slots.delete())
     await connection.execute(summed.delete())
-    for table, booked in ((slots, booked_slots()), *((summed, booked_sums(kind)) for kind in KINDS)):
+    for table, booked in ((slots, booked_slots()), *((summed, booked_sums(kind)) for kind in SPANS)):
         await connection.execute(table.insert().from_select(booked.selected_columns.keys(), booked))
+
+
+async def book_at(database: Database, moments: list[datetime], tokens: int = 10, **where: object) -> None:
+    """A settled attempt at each of these moments."""
+
+    async def book(connection: Connection) -> None:
+        known = len((await connection.execute(select(requests.c.id))).all())
+        for number, moment in enumerate(moments, known + 1):
+            at = int(moment.timestamp())
+            place = {"guild_id": 10, "channel_id": 20, "user_id": 30, "command": "ask", **where}
+            common = {name: place[name] for name in ("guild_id", "channel_id", "user_id", "command")}
+            row = {**common, "interaction_id": number}
+            await connection.execute(
+                insert(requests).values(
+                    **row,
+                    created_at=at,
+                    open=False,
+                    reserved_tokens=0,
+                    reserved_pictures=0,
+                    outcome="answered",
+                )
+            )
+            await connection.execute(
+                insert(attempts).values(
+                    **row,
+                    **{"provider": "some-vendor", "model": "some-model", "key_variable": "SOME_KEY"}
+                    | {name: where[name] for name in ("provider", "model", "key_variable") if name in where},
+                    attempt=1,
+                    sent_at=at,
+                    ended_at=at,
+                    state="settled",
+                    usage_source="provider",
+                    error_class="",
+                    prompt_tokens=tokens,
+                    completion_tokens=0,
+                    cached_tokens=0,
+                    reasoning_tokens=0,
+                    pictures=0,
+                    cost_micros=tokens,
+                    price_date="2026-11-01",
+                )
+            )
+        await roll_up_again(connection)
+
+    await database.run(book)
 
 
 async def discrepancies(database: Database) -> list[str]:

@@ -14,13 +14,15 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.engine import Database, DatabaseUnusable, open_database
+from db.guild_settings import read_time_zone
 from db.history import ConversationKey, Turn, read_turns
 from db.ledger import Reconciled, reconcile
 from db.migrate import migration_config, newest_revision
-from db.rollup import Totals
+from db.rollup import SPANS, Totals
 from db.tables import Base
 from db.usage import Line, View, read_days, read_totals
 from db.verify import find_discrepancies
+from db.weekly import read_subscriptions
 from tests.db.entries import book, request
 from tests.db.files import address, change, dump
 
@@ -168,6 +170,19 @@ async def test_conversations_of_the_first_releases_are_kept(file: Path) -> None:
         assert await find_discrepancies(connection) == []
 
 
+async def test_settings_of_servers_are_kept(file: Path) -> None:
+    """Who had set a time zone before there were weekly reports still has it, and no report is posted."""
+    engine = create_async_engine(address(file))
+    async with engine.begin() as connection:
+        await connection.run_sync(migrate_to, "0005")
+        await connection.execute(text("INSERT INTO guild_settings VALUES (10, 'Asia/Kolkata')"))
+    await engine.dispose()
+
+    async with open_database(address(file)) as database:
+        assert await database.run(lambda connection: read_time_zone(connection, 10)) == "Asia/Kolkata"
+        assert await database.run(read_subscriptions) == []
+
+
 async def test_second_start_changes_nothing(file: Path) -> None:
     """A start on a file that is up to date leaves every byte of its content as it was."""
     async with open_database(address(file)) as database:
@@ -266,3 +281,28 @@ def test_books_of_the_first_release_are_kept(file: Path) -> None:
     assert [line.totals for line in days] == [Totals(1, 0, 10, 5, unpriced=1), Totals(failures=1)]
     assert reconciled == Reconciled(1, 1)
     assert problems == []
+
+
+async def test_sums_of_earlier_releases_are_added_up(file: Path) -> None:
+    """Members' days become fours and sixteens, and what was told apart in a quarter of an hour one sum."""
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        migrate_to(connection, "0002")
+        for number in range(1, 200):
+            moment = 1_800_000_000 + number * 40_000
+            request, attempt = (
+                OLD_REQUEST.format(number, 0, 0, "answered"),
+                OLD_ATTEMPT.format(number, moment, "settled", "provider", "", number),
+            )
+            member, model = f"20, {30 + number % 3}, ", f"model-{number % 2}"
+            connection.exec_driver_sql(request.replace("20, 30, ", member))
+            connection.exec_driver_sql(attempt.replace("20, 30, ", member).replace("some-model", model))
+        migrate_to(connection, "0005")
+        kinds = "SELECT DISTINCT kind FROM usage_sums ORDER BY 1"
+        assert "member8" in connection.exec_driver_sql(kinds).scalars().all()
+    engine.dispose()
+
+    async with open_database(address(file)) as database, database.transaction() as connection:
+        assert await find_discrepancies(connection) == []
+        found = await connection.execute(text(kinds))
+        assert found.scalars().all() == sorted(SPANS)

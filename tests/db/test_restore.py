@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +18,7 @@ from db.backup import BackupError, back_up
 from db.engine import DatabaseUnusable, open_database
 from db.restore import Restored, restore
 from tests.db.entries import book, discrepancies, request
-from tests.db.files import address, change, damage, dump
+from tests.db.files import address, change, damage, dump, fatten
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -31,6 +34,16 @@ async def live():
         os._exit(9)
 
 asyncio.run(live())
+"""
+
+
+RESTORE = """
+import asyncio, sys
+from pathlib import Path
+from db.restore import restore
+
+print("restoring", flush=True)
+asyncio.run(restore(Path(sys.argv[1]), sys.argv[2], force=True))
 """
 
 
@@ -182,6 +195,90 @@ async def test_bot_does_not_start_in_the_middle_of_a_restore(
     await restore(backup, address(file))
     async with open_database(address(file)) as database:
         assert await discrepancies(database) == []
+
+
+async def restore_in_a_process(backup: Path, file: Path, kill_after: float | None = None) -> float:
+    """Restore over a file, killed so many seconds after it begins; how long it took."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", RESTORE, str(backup), address(file)), cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"restoring\n"
+    began = time.monotonic()
+    if kill_after is not None:
+        await asyncio.sleep(kill_after)
+        if process.returncode is None:
+            process.kill()
+    await process.communicate()
+    assert process.returncode in ((0,) if kill_after is None else (0, -9))
+    return time.monotonic() - began
+
+
+async def test_kills_in_the_middle_of_a_restore_lose_nothing(
+    file: Path, backup: Path, tmp_path: Path
+) -> None:
+    """kill -9 at random moments: old or new is whole in its place, or no bot starts; another try does it."""
+    chance = random.Random(20261124)
+    change(file, "UPDATE requests SET command = 'the old one'")
+    fatten(file, megabytes=6)
+    fatten(backup, megabytes=6)
+    old, new = dump(file), dump(backup)
+    place = tmp_path / "place.db"
+    place.write_bytes(file.read_bytes())
+    takes = await restore_in_a_process(backup, place)
+    for part in range(6):
+        for left in tmp_path.glob("place.db*"):
+            left.unlink()
+        place.write_bytes(file.read_bytes())
+        await restore_in_a_process(backup, place, takes * (part + chance.random()) / 6)
+
+        kept = [place, *tmp_path.glob("place.db.before-restore-*Z")]
+        assert any(path.exists() and dump(path) == old for path in kept)
+        if place.exists():
+            assert dump(place) in (old, new)
+        else:
+            with pytest.raises(DatabaseUnusable, match="missing or empty"):
+                async with open_database(address(place)):
+                    pass
+        await restore_in_a_process(backup, place)
+        assert dump(place) == new
+        assert not Path(f"{place}.restoring").exists()
+
+
+async def test_cancelled_restore_changes_nothing(file: Path, backup: Path, tmp_path: Path) -> None:
+    """Ctrl-C while the backup is being copied: the old database is where it was, and nothing beside it."""
+    fatten(backup, megabytes=6)
+    before = dump(file)
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        time.sleep(0.1)
+
+    task = asyncio.create_task(restore(backup, address(file), force=True, advance=slowly))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert dump(file) == before
+    assert [path.name for path in tmp_path.iterdir() if "restor" in path.name] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make files for others")
+async def test_what_root_makes_belongs_to_whom_the_folder_does(backup: Path, tmp_path: Path) -> None:
+    """Root may back up and restore for a service that is another user, which can go on with the files."""
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+
+    await restore(backup, address(home / "data" / "colloquy.db"))
+    await back_up(address(home / "data" / "colloquy.db"), home / "data" / "backups" / "x.db")
+
+    made = [path for path in home.rglob("*") if path.stat().st_uid != 65534]
+    assert made == []
+    assert len(list(home.rglob("*"))) >= 5
 
 
 async def test_second_restore_waits_for_nobody(backup: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -224,7 +225,31 @@ async def test_only_the_last_copies_are_kept(tmp_path: Path) -> None:
 
 
 async def test_without_a_copy_there_is_no_upgrade(tmp_path: Path) -> None:
-    """A database whose copy would be damaged, or finds no room, is left as it is."""
+    """Where there is no room for the copy the schema stays as it is, and the host reads why."""
+    file = lay_down(RELEASES[3], tmp_path)
+    before = dump(file)
+    room = file.stat().st_size // 2
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", START, address(file)),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )
+    _, errors = await process.communicate()
+
+    assert process.returncode == 1
+    assert "has to be copied before its schema is changed, and that failed: the disk" in errors.decode()
+    assert dump(file) == before
+    assert copies(file) == []
+    assert list(tmp_path.glob(".*")) == []
+    async with open_database(address(file)) as database:
+        await database.run(reconcile)
+        assert await discrepancies(database) == []
+
+
+async def test_damaged_database_is_not_upgraded(tmp_path: Path) -> None:
+    """It stays as it is to the byte: who mends it shall find what was there."""
     file = lay_down(RELEASES[3], tmp_path)
     damage(file)
     before = file.read_bytes()

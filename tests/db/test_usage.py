@@ -1,14 +1,15 @@
 """Reports: sums by member and by model, of one server and one period."""
 
+import random
 from functools import partial
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from db.engine import Database
 from db.ledger import Ending, attempts
-from db.rollup import Totals, slots
-from db.usage import Grouping, Line, View, read_top, read_totals
+from db.rollup import SLOT, Totals, slots
+from db.usage import Grouping, Line, View, read_lines, read_totals
 from tests.db.entries import ESTIMATED, SETTLED, UNBILLED, book, request, roll_up_again
 
 DAY = 86400
@@ -50,7 +51,9 @@ async def rows(
     database: Database, by: Grouping, guild_id: int, user_id: int | None = None, *, since: int = 0
 ) -> list[Line]:
     view = View(guild_id, user_id)
-    lines, count = await database.run(lambda connection: read_top(connection, view, by, since, FOR_EVER, 100))
+    lines, count = await database.run(
+        lambda connection: read_lines(connection, view, by, since, FOR_EVER, 100)
+    )
     assert count == len(lines)
     return lines
 
@@ -91,7 +94,7 @@ async def test_models_are_listed_by_what_they_used(used: Database) -> None:
 
 async def test_lines_are_as_many_as_asked_for(used: Database) -> None:
     """A report ends after its limit, with the heaviest lines, and says how many there are."""
-    read = partial(read_top, view=View(10), by="member", since=0, until=FOR_EVER, limit=2)
+    read = partial(read_lines, view=View(10), by="member", since=0, until=FOR_EVER, limit=2)
     lines, count = await used.run(read)
 
     assert [line.key for line in lines] == [31, 30]
@@ -113,6 +116,58 @@ async def test_period_begins_with_its_quarter_of_an_hour(database: Database) -> 
     for since, requests in ((NOON - 900, 3), (NOON, 2), (NOON + 900, 1), (NOON + 1800, 0)):
         assert (await totals(database, since, guild_id=10)).requests == requests
         assert len(await rows(database, "member", 10, since=since)) == requests
+
+
+@pytest.mark.parametrize("since_day", range(20_000, 20_016))
+async def test_any_days_of_members_are_put_together_from_longer_spans(
+    database: Database, since_day: int
+) -> None:
+    """Wherever a period begins and ends among the fours and sixteens of days, it has its own days alone."""
+    async with database.transaction() as connection:
+        for number in range(1, 101):  # one a day
+            await book(connection, request(number, user_id=number % 2), SETTLED)
+            moment = 19_980 * DAY + number * DAY + 3600
+            mine = attempts.c.interaction_id == number
+            await connection.execute(update(attempts).where(mine).values(sent_at=moment))
+        await roll_up_again(connection)
+
+    for days in (1, 3, 7, 30, 50, 79):
+        since = since_day * DAY - 1800
+        read = partial(
+            read_lines, view=View(10), by="member", since=since, until=since + days * DAY, limit=None
+        )
+        lines, count = await database.read(read)
+        assert sum(line.totals.requests for line in lines) == min(days, 20_081 - since_day)
+        assert count == len(lines)
+        top, _ = await database.read(partial(read, limit=1))
+        assert top == lines[:1]
+
+
+@pytest.mark.parametrize("by", ["member", "channel", "model", "provider", "command"])
+async def test_lines_of_any_period_are_what_the_ledger_has(database: Database, by: Grouping) -> None:
+    """Whatever a period's length, and whether anything was used after it: no request is left out or added."""
+    chance = random.Random(8)
+    columns = {"member": attempts.c.user_id, "channel": attempts.c.channel_id}
+    line = columns[by] if by in columns else attempts.c[by]
+    async with database.transaction() as connection:
+        for number in range(1, 121):
+            asked = request(number, user_id=chance.randrange(5), channel_id=chance.randrange(3))
+            await book(connection, asked, SETTLED, model=f"model-{chance.randrange(3)}")
+            moment = 20_000 * DAY + chance.randrange(50 * DAY)
+            mine = attempts.c.interaction_id == number
+            await connection.execute(update(attempts).where(mine).values(sent_at=moment))
+        await roll_up_again(connection)
+
+    for _ in range(60):
+        since = 20_000 * DAY + chance.randrange(50 * DAY // SLOT) * SLOT
+        until = since + chance.randrange(60 * DAY // SLOT) * SLOT
+        here = (attempts.c.sent_at >= since) & (attempts.c.sent_at < until)
+        rows = select(line, func.count()).where(here).group_by(line)
+        read = partial(read_lines, view=View(10), by=by, since=since, until=until, limit=None)
+        lines, _ = await database.read(read)
+        async with database.transaction() as connection:
+            booked = {row[0]: row[1] for row in await connection.execute(rows)}
+        assert {each.key: each.totals.requests for each in lines} == booked
 
 
 async def test_estimates_and_failures_stand_apart(database: Database) -> None:

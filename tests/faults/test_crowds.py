@@ -13,11 +13,11 @@ import pytest
 
 from cogs.stopping import NOT_RUNNING
 from db.engine import open_database
+from tests.bot_process import bot_process
 from tests.fake_discord import CHANNEL_ID, FakeDiscord, FakeInteraction, FakeUser
 from tests.fake_vendors import FakeVendor, Reply, Request, openai_stream
 from tests.faults.books import read_books
 from tests.living_bot import answered, living_bot, rows
-from tests.test_crash import bot_process
 
 FIRST_MEMBER = 200_000_000_000_001_000
 

@@ -187,6 +187,7 @@ BOOKS = Books(
 )
 
 
+@pytest.mark.sqlite_only
 async def test_bot_lives_through_a_used_up_quota(
     fake: FakeDiscord, vendor: FakeVendor, tmp_path: Path
 ) -> None:
@@ -203,6 +204,7 @@ async def test_bot_lives_through_a_used_up_quota(
     assert await read_books(host.database_url) == BOOKS
 
 
+@pytest.mark.sqlite_only
 async def test_bot_lives_through_a_full_disk(fake: FakeDiscord, vendor: FakeVendor, tmp_path: Path) -> None:
     """Fault 39: the same on a disk that really is full, and the host reads why in the log."""
     host = Host(tmp_path, fake, vendor.url)

@@ -17,6 +17,7 @@ from providers.errors import (
     DETAIL_CHARACTERS,
     read_error,
     safe_detail,
+    without_quotes,
 )
 from providers.wait_times import LONGEST_BELIEVABLE, WHEN_UNBELIEVABLE, read_retry_after
 from tests.providers.error_bodies import HTML, ROWS, TABLE, Row, error, mistral
@@ -284,3 +285,20 @@ def test_words_without_a_key_stay_as_they_are() -> None:
     assert safe_detail("Rate limit\n  exceeded for gpt-4o-mini. ") == "Rate limit exceeded for gpt-4o-mini."
     assert safe_detail("x" * 400) == "x" * (DETAIL_CHARACTERS - 1) + "…"
     assert read_error(502, {}, HTML).detail == "HTTP 502: 502 Bad Gateway"
+
+
+@pytest.mark.parametrize(
+    ("detail", "left"),
+    [
+        ("HTTP 400: bad input 'tell me of the sea'", "HTTP 400: bad input '[...]'"),
+        ("HTTP 400: of the sea and a story, of the sea and", "HTTP 400:[...]story,[...]"),
+        ("HTTP 400: of the sea", "HTTP 400: of the sea"),
+        ("model gpt-6-luna is not there", "model gpt-6-luna is not there"),
+        ("", ""),
+    ],
+)
+def test_what_a_vendor_quotes_of_a_conversation_is_struck_out(detail: str, left: str) -> None:
+    """Twelve characters in a row from the conversation, or more, are not for the log; its own words stay."""
+    said = ["Be brief.", "please\n tell me  of the sea and a lot more"]
+
+    assert without_quotes(detail, said) == left

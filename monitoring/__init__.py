@@ -1,0 +1,1 @@
+"""Watching a running bot: whether it is alive and ready, and its figures, over HTTP."""
