@@ -20,11 +20,14 @@ RETRY_SECONDS = 3600.0
 
 
 async def keep_backups(settings: Callable[[], Settings], tell: Callable[[str], None]) -> None:
-    """Make a backup whenever one is due by the settings of that moment, and delete the oldest; never returns.
+    """Make a backup whenever one is due by the settings of that moment, and delete the oldest; never ends.
 
     The newest backup in the folder says when the next one is due, through restarts too. What goes wrong is
-    told to the host once, until it is over.
+    told to the host once, until it is over. Of processes that share the shards, the one with the first
+    does it.
     """
+    if 0 not in (settings().shard_ids or (0,)):  # which a running bot cannot change
+        return
     notices = Notices()
     notices.listeners.append(tell)
     not_before = 0.0

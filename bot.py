@@ -29,7 +29,7 @@ from commands import EXIT_CONFIGURATION, exit_status, parse, perform
 from configuration import all_secrets, configure
 from db.engine import DatabaseError, DatabaseUnusable, open_database
 from db.files import explain
-from db.keeping import end_orphans, keeping
+from db.keeping import end_orphans, keeping, wait_to_identify
 from logs import request_id, set_up_logging
 from providers.catalog import CatalogError
 from providers.keys import FindSecrets
@@ -37,6 +37,7 @@ from providers.route import State
 from providers.router import ChatRouter, ImageRouter
 from running import run
 from settings import Settings, SettingsError
+from sharding import ShardedBot
 
 log = logging.getLogger("colloquy")
 
@@ -126,18 +127,27 @@ class Tree(app_commands.CommandTree[Any]):
         await self.client.calls.attempt(interaction.edit_original_response(content=sentence, view=None))
 
 
-class Colloquy(commands.Bot):
+class Colloquy(ShardedBot):
     """The bot. It reads messages only where the host wants mentions answered: commands need no intent."""
 
     tree: Tree
 
-    def __init__(self, assistant: Assistant, settings: Settings, builder: Builder) -> None:
+    def __init__(
+        self,
+        assistant: Assistant,
+        settings: Settings,
+        builder: Builder,
+        wait_to_identify: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.calls = DiscordCalls()
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self.calls.before_request)
         trace.on_request_end.append(self.calls.after_reply)
         trace.on_request_exception.append(self.calls.after_failure)
         super().__init__(
+            wait_to_identify=wait_to_identify,
+            shard_count=settings.shard_count,
+            shard_ids=settings.shard_ids,
             command_prefix=commands.when_mentioned,
             help_command=None,
             intents=messages.INTENTS if settings.chat.answer_mentions else discord.Intents.none(),
@@ -238,8 +248,10 @@ async def open_bot(
             ) from None
         builder = Builder(session, state, chat_router, image_router)
         assistant = Assistant(database, *builder.build(settings, find_keys))
+        # Processes that share the shards share what Discord lets them identify, too.
+        wait = partial(wait_to_identify, database) if database.process and settings.shard_ids else None
         async with (
-            Colloquy(assistant, settings, builder) as bot,
+            Colloquy(assistant, settings, builder, wait) as bot,
             keeping(database, state.pool.refresh),
         ):
             for listeners in (state.notices.listeners, database.listeners):

@@ -264,6 +264,7 @@ def demo_settings(data: Path) -> Settings:
         database_url=f"sqlite+aiosqlite:///{(data / 'colloquy.db').resolve()}",
         chat_chain=("local",),
         image_chain=("sketch",),
+        shard_count=1,  # a simulated Discord cannot be asked
         # So small a model rambles; this many tokens fit into one message.
         providers={"local": {"model_path": str(model), "model": "SmolLM2-135M", "max_tokens": 350}},
     )

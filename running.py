@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
-from discord.ext import commands
+from discord.gateway import ReconnectWebSocket
 
 from backups import keep_backups
 from configuration import all_secrets
@@ -27,6 +27,7 @@ from settings import Settings, SettingsError, Variables
 if TYPE_CHECKING:
     from bot import Colloquy
     from monitoring.server import Watch
+    from sharding import ShardedBot
 
 log = logging.getLogger("colloquy")
 
@@ -36,7 +37,10 @@ LONGEST_PAUSE_SECONDS = 60.0
 # Of the identifies that Discord allows in a day (1,000), the last so many are spread over what is left of it.
 SPARE_IDENTIFIES = 50
 # What a running bot cannot change.
-FIXED_SETTINGS = ("discord_token", "database_url", "development_guild_id", "watch_host", "watch_port")
+FIXED_SETTINGS = (
+    *("discord_token", "database_url", "development_guild_id"),
+    *("shard_count", "shard_ids", "watch_host", "watch_port"),
+)
 
 # Reads the settings of this host. Raises SettingsError.
 Read = Callable[[], tuple[Settings, Variables]]
@@ -150,11 +154,11 @@ async def _serve(bot: Colloquy, signals: Signals, variables: Variables, read: Re
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def stay_connected(bot: commands.Bot, token: str, first_pause: float = FIRST_PAUSE_SECONDS) -> None:
+async def stay_connected(bot: ShardedBot, token: str, first_pause: float = FIRST_PAUSE_SECONDS) -> None:
     """Log in, connect, and stay so until the bot is closed, however often that takes another try.
 
-    discord.py tries again by itself once it was connected, but not before. Raises discord.LoginFailure for
-    a token that Discord does not know, and what else no further try can mend.
+    Once a shard was connected, discord.py tries again by itself. Raises discord.LoginFailure for a token that
+    Discord does not know, and what else no further try can mend.
     """
     pause = first_pause
     logged_in = False
@@ -167,7 +171,7 @@ async def stay_connected(bot: commands.Bot, token: str, first_pause: float = FIR
             await bot.connect()
             return
         except Exception as error:
-            if not _may_pass(bot, error):
+            if not _may_pass(error):
                 raise
             log.warning(
                 "Discord cannot be reached (%s); the next try is in %.0f seconds", type(error).__name__, pause
@@ -179,21 +183,22 @@ async def stay_connected(bot: commands.Bot, token: str, first_pause: float = FIR
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def _may_pass(bot: commands.Bot, error: BaseException) -> bool:
+def _may_pass(error: BaseException) -> bool:
     """Whether another try may go better."""
     if isinstance(error, discord.GatewayNotFound) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, discord.HTTPException):
         return error.status == 429 or error.status >= 500
-    if isinstance(error, AttributeError):  # after a first handshake that failed there is no session to resume
-        return bot.ws is None
-    return isinstance(error, (OSError, aiohttp.ClientError))
+    if isinstance(error, discord.ConnectionClosed):  # while it was greeted; else it is no reason to be here
+        return error.code == 1000
+    return isinstance(error, (OSError, aiohttp.ClientError, ReconnectWebSocket))
 
 
-async def _spare_identifies(bot: commands.Bot) -> None:
+async def _spare_identifies(bot: ShardedBot) -> None:
     """Wait when few identifies are left: after the last one Discord would reset the bot's token."""
     while True:
-        shards, _, limit = await bot.http.get_bot_gateway()
+        advised, _, limit = await bot.http.get_bot_gateway()
+        shards = len(bot.shard_ids) if bot.shard_ids else bot.shard_count or advised
         starts, reset_after = limit["remaining"] // max(1, shards), limit["reset_after"] / 1000
         if starts > SPARE_IDENTIFIES:
             return

@@ -7,10 +7,18 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -112,6 +120,10 @@ class Settings(BaseSettings):
     watch_port: int | None = Field(None, ge=1, le=65535)
     # What is being answered when the bot is told to stop gets so long: less than the 10 s of `docker stop`.
     stop_seconds: float = Field(8, ge=0, le=600)
+    # Into how many shards the bot's servers are split (None: as many as Discord advises), and which of them
+    # this process connects (None: all).
+    shard_count: int | None = Field(None, ge=1, le=16384)
+    shard_ids: Annotated[tuple[int, ...] | None, NoDecode] = None
     # A chain is a list of provider names; None leaves the choice to the providers' own default.
     chat_chain: Annotated[tuple[str, ...] | None, NoDecode] = None
     image_chain: Annotated[tuple[str, ...] | None, NoDecode] = None
@@ -127,6 +139,36 @@ class Settings(BaseSettings):
         return (
             [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("shard_ids", mode="before")
+    @classmethod
+    def _read_shards(cls, value: Any) -> Any:
+        """Numbers and ranges: "0,1" or "0-3, 8"."""
+        if not isinstance(value, str):
+            return value
+        shards: list[int] = []
+        for part in value.split(","):
+            found = re.fullmatch(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?", part)
+            if found is None:
+                raise ValueError("must be numbers and ranges with commas between, as in 0-3, 8")
+            shards += range(int(found[1]), int(found[2] or found[1]) + 1)
+        return shards
+
+    @model_validator(mode="after")
+    def _shards_fit(self) -> Self:
+        if self.shard_ids is None:
+            return self
+        count, wanted = self.shard_count, set(self.shard_ids)
+        if count is None:
+            raise ValueError("SHARD_IDS needs SHARD_COUNT, the number of shards of all processes together")
+        if not wanted or len(wanted) < len(self.shard_ids) or not wanted <= set(range(count)):
+            raise ValueError(f"SHARD_IDS must name each shard once; of {count} they are 0 to {count - 1}")
+        if len(wanted) < count and self.database_url.get_secret_value().startswith("sqlite"):
+            raise ValueError(
+                "SHARD_IDS leaves shards to other processes, and an SQLite file can have only one. Set "
+                "DATABASE_URL to a PostgreSQL that they share, or take SHARD_IDS away"
+            )
+        return self
 
     @field_validator("log_level")
     @classmethod
@@ -321,6 +363,8 @@ def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
         return HOW_TO_GET_A_TOKEN
     if kind == "extra_forbidden":
         message = "there is no such setting"
+    if not place:  # a sentence about several of them
+        return f"{message.removeprefix('Value error, ')}."
     where = name.upper() if len(place) == 1 and place[0] not in TABLES else name
     message = message.removeprefix("Value error, ")
     return f"{where}: {message}." if not message.startswith(("is ", "must ")) else f"{where} {message}."

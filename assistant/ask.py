@@ -44,7 +44,7 @@ from assistant.values import (
     Waiting,
 )
 from db.engine import Connection, Database, DatabaseError
-from db.history import MOST_TURNS, ConversationKey, read_turns
+from db.history import MOST_TURNS, ConversationKey, read_turns, wait_for_conversation
 from providers.base import ChatRequest, ContentRefused, Delta, ProviderError, Usage
 from providers.estimates import measure
 from providers.router import ChatRouter
@@ -202,6 +202,7 @@ class Asking:
 
         async def prepare(connection: Connection) -> tuple[int, int]:
             nonlocal request
+            await wait_for_conversation(connection, work.key)
             needed = [*system_messages(conversation, work.setting), *await work.read(connection)]
             route, estimates = router.expected(work.model), router.state.estimates
             room = find_room(conversation, needed, route, estimates)

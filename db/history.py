@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Table, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.server import wait_for_turn
 from db.tables import HistoryEntry, HistoryPicture
 
 history: Table = HistoryEntry.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -82,6 +83,11 @@ class Forgotten:
     turns: int
     channels: int
     pictures: int = 0
+
+
+async def wait_for_conversation(connection: AsyncConnection, key: ConversationKey) -> None:
+    """Until this transaction ends, let no other process admit a question to this conversation."""
+    await wait_for_turn(connection, key.channel_id ^ key.private_to)
 
 
 async def read_turns(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import Database, DatabaseError
 from db.ledger import Reconciled, attempts, reconcile, requests
-from db.server import read_living
+from db.server import IDENTIFY_SECONDS, read_living, take_turn_to_identify
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,19 @@ async def end_orphans(database: Database, only: Collection[int] | None = None) -
             found.attempts,
         )
     return orphans
+
+
+async def wait_to_identify(database: Database, seconds: float = IDENTIFY_SECONDS) -> None:
+    """Wait until no process that shares this database has identified at Discord for so long.
+
+    While the database is away, the time is this process's own.
+    """
+    try:
+        while not await database.run(partial(take_turn_to_identify, seconds=seconds)):  # noqa: ASYNC110 (other processes set no event)
+            await asyncio.sleep(random.uniform(0.04, 0.1) * seconds)
+    except DatabaseError as error:
+        log.warning("the other processes cannot be waited for: %s", error.__cause__ or error)
+        await asyncio.sleep(random.uniform(1, 2) * seconds)
 
 
 @asynccontextmanager

@@ -27,6 +27,10 @@ PASSING = ("08", "53", "57P")
 PROCESSES = 7_230_002
 MIGRATING = 7_230_003
 MOVING = 7_230_004
+IDENTIFYING = 7_230_005
+
+# Discord takes one identify of a bot in so many seconds.
+IDENTIFY_SECONDS = 5.0
 
 # The table that is there while a host is being moved to this database.
 UNFINISHED = "unfinished_transfer"
@@ -130,6 +134,15 @@ async def read_living(connection: AsyncConnection) -> set[int]:
         {"processes": PROCESSES},
     )
     return set(found.scalars())
+
+
+async def take_turn_to_identify(connection: AsyncConnection, seconds: float) -> bool:
+    """Have the turn for so long, which has passed then; False: another process has it."""
+    if not await connection.scalar(select(func.pg_try_advisory_xact_lock(IDENTIFYING))):
+        return False
+    # Before the caller identifies, and not after: so nothing has to be held while it does.
+    await connection.execute(select(func.pg_sleep(seconds)))
+    return True
 
 
 async def is_unfinished(connection: AsyncConnection) -> bool:

@@ -10,7 +10,6 @@ import asyncio
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -30,6 +29,9 @@ MakeDatabase = Callable[[], AbstractContextManager[str]]
 
 GIVEN = os.environ.get("COLLOQUY_TEST_POSTGRESQL", "")
 REQUIRED = GIVEN == "required"
+# Runs a server until the other end of its standard input is closed, also by the death of whoever holds it.
+# SIGINT is what the server calls a fast stop: nobody is waited for.
+UNTIL_LEFT = 'exec 3<&0 </dev/null; (cat <&3 >/dev/null; kill -INT $$) & exec 3<&-; exec "$0" "$@"'
 # A user of this name has to give a password, all others are taken at their word.
 NEEDS_PASSWORD = "guarded"
 # Nothing is lost that anybody would miss when the machine goes down.
@@ -56,7 +58,7 @@ class Cluster:
         self.folder = folder
         self.url = URL.create("postgresql+asyncpg", "colloquy", query={"host": str(folder)})
         self._postgres = str(PROGRAMS / "postgres")
-        self._user: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL}
+        self._user: dict[str, Any] = {"cwd": folder}
         if os.geteuid() == 0:  # as whom it refuses to run
             nobody = pwd.getpwnam("nobody")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
@@ -67,6 +69,7 @@ class Cluster:
                 *("--encoding=UTF8", "--locale=C", "--no-sync"),
             ],
             check=True,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             **self._user,
         )
@@ -83,7 +86,8 @@ class Cluster:
         options = [f"-c{option}" for option in (*IN_A_HURRY, "listen_addresses=", "max_connections=200")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._postgres, "-D", "data", "-k", str(self.folder), *options],
+                ["sh", "-c", UNTIL_LEFT, self._postgres, "-D", "data", "-k", str(self.folder), *options],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 **self._user,
@@ -101,8 +105,7 @@ class Cluster:
     def stop(self) -> None:
         """Stop the server at once, whoever is connected."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # what it calls fast: nobody is waited for
-            self._process.wait(30)
+            self._process.communicate(timeout=30)
             self._process = None
 
 

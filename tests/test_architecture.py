@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "settings": (set(), {"dotenv", "pydantic", "pydantic_settings"}),
     "logs": (set(), {"pydantic"}),
     "configuration": ({"providers", "settings"}, {"pydantic"}),
+    "sharding": (set(), {"discord"}),
     "building": ({"assistant", "providers", "settings"}, {"aiohttp"}),
     "backups": ({"db", "providers", "settings"}, set()),
     "running": (

@@ -71,7 +71,9 @@ async def stage(folder: Path, *scripts: Sequence[Step]) -> AsyncIterator[Stage]:
     import demo  # here, for without its packages it ends the process
 
     chat = ScriptedChat(*scripts)
-    settings = Settings(discord_token="simulated", database_url=f"sqlite+aiosqlite:///{folder / 'c.db'}")
+    settings = Settings(
+        discord_token="simulated", database_url=f"sqlite+aiosqlite:///{folder / 'c.db'}", shard_count=1
+    )
     async with open_bot(
         settings,
         chat_router=ChatRouter([chat_route(chat, sees=True)]),

@@ -39,7 +39,7 @@ async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
         ) -> World:
             chat = ScriptedChat(*scripts)
             pictures = images or ScriptedImages()
-            settings = Settings(discord_token="simulated", database_url=database_url)
+            settings = Settings(discord_token="simulated", database_url=database_url, shard_count=1)
             bot = await stack.enter_async_context(
                 open_bot(
                     settings,
