@@ -22,6 +22,7 @@ HIDDEN_FROM_SOME = "a channel that not everybody sees"
 # So many of the days stand in the list; the chart and the file have all of them.
 LISTED_DAYS = 10
 CENT = 10_000  # millionths of a dollar
+LEAST_SHOWN = 100
 NAME_LENGTH = 60
 CHART = "usage.png"
 MESSAGE_LENGTH = 2000  # Discord's limit
@@ -173,6 +174,8 @@ def figures(totals: Totals) -> str:
 
 def dollars(micros: int) -> str:
     """A cost: in cents, or finer where cents would hide it."""
+    if 0 < micros < LEAST_SHOWN:
+        return f"under {in_unit(LEAST_SHOWN, 'dollars')}"
     return in_unit(round(micros, -4) if micros >= CENT or micros == 0 else micros, "dollars")
 
 

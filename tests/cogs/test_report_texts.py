@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import discord
+import pytest
 import simcord
 
 from assistant.periods import Days
 from assistant.usage import report
 from assistant.values import View
-from cogs.report_texts import HIDDEN, HIDDEN_FROM_SOME, Reader, as_embed, as_message
+from cogs.report_texts import HIDDEN, HIDDEN_FROM_SOME, Reader, as_embed, as_message, dollars
 from db.engine import Database
 from tests.cogs.world import Overwrites
 from tests.db.entries import book_at
@@ -70,6 +71,22 @@ async def test_days_are_written_as_the_server_has_them(database: Database) -> No
     assert lines[0] == "The last 10 days; the chart and the files have all."
     assert lines[1] == "6 May 2026: 1,000 + 0 tokens, 1 request, $0.0010"
     assert [line.split(":")[0] for line in lines[2:]] == [f"{day} May 2026" for day in range(7, 16)]
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "$0.00"),
+        (99, "under $0.0001"),
+        (100, "$0.0001"),
+        (8_500, "$0.0085"),
+        (10_000, "$0.01"),
+        (12_345_678, "$12.35"),
+    ],
+)
+def test_no_cost_reads_as_nothing(micros: int, text: str) -> None:
+    """Cents, and more figures where cents would hide it."""
+    assert dollars(micros) == text
 
 
 async def test_the_longest_report_fits_into_a_message(database: Database) -> None:
