@@ -145,7 +145,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction as a context manager, for a caller that nobody cancels; see `run`."""
         alone = self._group_commit.lock if self._group_commit is not None else nullcontext()
-        with reaching():
+        with reaching() if self._presence is not None else nullcontext():
             async with alone, self._engine.begin() as connection:
                 yield connection
 

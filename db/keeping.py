@@ -25,9 +25,14 @@ ROUND_SECONDS = 5.0
 ROUNDS_BETWEEN_LOOKS = 3
 
 
-async def find_orphans(connection: AsyncConnection) -> list[int]:
-    """The interactions that are open, or have an attempt that is, and that no living process answers."""
+async def find_orphans(connection: AsyncConnection, process: int = 0) -> list[int]:
+    """The interactions that are open, or have an attempt that is, and that no living process answers.
+
+    `process` is the number of this one, which lives, even if its connection has just been cut.
+    """
     living = await read_living(connection)
+    if process:
+        living.add(process)
     open_ones = (
         select(requests.c.interaction_id)
         .where(requests.c.open)
@@ -41,7 +46,7 @@ async def find_orphans(connection: AsyncConnection) -> list[int]:
 
 async def end_orphans(database: Database, only: Collection[int] | None = None) -> Sequence[int]:
     """End what no living process answers, or of that `only` these interactions; return what was found."""
-    orphans = await database.run(find_orphans)
+    orphans = await database.run(partial(find_orphans, process=database.process))
     found = Reconciled(0, 0)
     for interaction_id in orphans:
         if only is None or interaction_id in only:

@@ -100,6 +100,7 @@ async def test_a_hundred_members_at_once_in_one_channel_are_all_answered_in_orde
     assert books.history[1::2] == [f"The answer is {number}" for number in range(100)]
 
 
+@pytest.mark.sqlite_only  # on PostgreSQL it is two processes that answer a thousand: tests/test_processes.py
 @pytest.mark.timeout(300)  # it takes some 30 s where nothing else runs
 async def test_a_thousand_members_in_fifty_channels_are_all_answered(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
