@@ -25,7 +25,7 @@ from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
-from commands import EXIT_CONFIGURATION, exit_status, parse, perform
+from commands import EXIT_CONFIGURATION, parse, perform, refuse
 from configuration import all_secrets, configure
 from db.engine import DatabaseError, DatabaseUnusable, open_database
 from db.files import explain
@@ -274,14 +274,8 @@ def main(arguments: list[str]) -> int:
         settings, variables = read()
         set_up_logging(settings.log_level, all_secrets(settings, variables), settings.log_format)
         asyncio.run(run(open_bot(settings, variables.find), settings, variables, read))
-    except (SettingsError, CatalogError) as error:
-        print("Colloquy cannot start. Please put this right:", file=sys.stderr)
-        for problem in error.problems:
-            print(f"  - {problem}", file=sys.stderr)
-        return EXIT_CONFIGURATION
-    except DatabaseUnusable as error:
-        print(f"Colloquy cannot start. {error}", file=sys.stderr)
-        return exit_status(error)
+    except (SettingsError, CatalogError, DatabaseUnusable) as error:
+        return refuse(error, "Colloquy cannot start. ")
     except discord.LoginFailure:
         print(
             "Colloquy cannot start. Discord refused DISCORD_TOKEN. Copy it again from the page Bot of your "

@@ -358,7 +358,9 @@ def read_settings(
 
 
 def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    # A name in quotation marks may have anything in it; each mistake is one line all the same.
     name = ".".join(str(part) for part in place)
+    name = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
     if place == ("discord_token",) and kind == "missing":
         return HOW_TO_GET_A_TOKEN
     if kind == "extra_forbidden":

@@ -66,8 +66,9 @@ def fill(path: Path, size: int) -> None:
         connection.execute(FILL, (1, size, min(LARGE_SHARE, size)))
         connection.execute(MESSAGES, (max(size, 20_000),))
         connection.execute(
-            "INSERT INTO requests SELECT id, interaction_id, guild_id, channel_id, user_id, command, "
-            "sent_at, false, 0, 0, 'answered', 0, '' FROM attempts"
+            "INSERT INTO requests (id, interaction_id, guild_id, channel_id, user_id, command, created_at, "
+            "open, reserved_tokens, reserved_pictures, outcome) SELECT id, interaction_id, guild_id, "
+            "channel_id, user_id, command, sent_at, false, 0, 0, 'answered' FROM attempts"
         )
         roll_up(connection)
     connection.close()

@@ -75,23 +75,23 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def exit_status(error: DatabaseUnusable) -> int:
-    """What a process ends with that cannot use its database."""
-    return EXIT_TRY_AGAIN if error.may_pass else EXIT_CONFIGURATION
+def refuse(error: SettingsError | CatalogError | DatabaseUnusable, beginning: str = "") -> int:
+    """Say what is wrong with the settings or the database; return the exit status."""
+    if isinstance(error, DatabaseUnusable):
+        print(f"{beginning}{error}", file=sys.stderr)
+        return EXIT_TRY_AGAIN if error.may_pass else EXIT_CONFIGURATION
+    print(f"{beginning}Please put this right:", file=sys.stderr)
+    for problem in error.problems:
+        print(f"  - {problem}", file=sys.stderr)
+    return EXIT_CONFIGURATION
 
 
 def perform(options: argparse.Namespace) -> int:
     """Do what the subcommand (any but `run`) is for; return the exit status."""
     try:
         status: int = import_module(f"commands.{options.command}").main(options)
-    except (SettingsError, CatalogError) as error:
-        print("Please put this right first:", file=sys.stderr)
-        for problem in error.problems:
-            print(f"  - {problem}", file=sys.stderr)
-        return EXIT_CONFIGURATION
-    except DatabaseUnusable as error:
-        print(error, file=sys.stderr)
-        return exit_status(error)
+    except (SettingsError, CatalogError, DatabaseUnusable) as error:
+        return refuse(error)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 1

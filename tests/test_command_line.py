@@ -85,6 +85,4 @@ def test_settings_with_mistakes_are_told_by_every_command(tmp_path: Path) -> Non
     told = run(tmp_path, "verify")
 
     assert told.returncode == 78
-    assert told.stderr == (
-        "Please put this right first:\n  - LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.\n"
-    )
+    assert told.stderr == ("Please put this right:\n  - LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.\n")

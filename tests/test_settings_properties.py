@@ -108,6 +108,7 @@ def test_any_dotenv_is_read_or_refused(dotenv: bytes) -> None:
 
 @moderately
 @hypothesis.given(TABLES)
+@hypothesis.example({"backup": {"\n": False}})
 def test_any_toml_is_read_or_refused(tables: dict[str, Any]) -> None:
     """Whatever stands in colloquy.toml, there are settings, or a list of sentences."""
     toml = "\n".join(f"{name} = {as_toml(value)}" for name, value in tables.items())
