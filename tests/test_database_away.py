@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from assistant.booking import BOOKS_CLOSED
 from commands import EXIT_CONFIGURATION
 from db.engine import DatabaseUnusable, open_database
+from db.keeping import wait_to_identify
 from db.verify import find_discrepancies
 from tests.fake_discord import FakeDiscord
 from tests.fake_vendors import FakeVendor, openai_stream, slowly, usage
@@ -153,3 +155,16 @@ async def test_an_answer_that_ends_while_the_server_is_away_is_booked_later(
             row for row in await rows(bot.assistant.database, "attempts") if row["prompt_tokens"] == 50
         ]
         assert (attempt["state"], attempt["completion_tokens"]) == ("settled", 30)
+
+
+async def test_a_shard_connects_while_the_server_is_away(
+    cluster: Cluster, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever wants to identify waits for itself alone then, and says so."""
+    async with open_database(address) as database:
+        await asyncio.to_thread(cluster.stop)
+        began = time.monotonic()
+        await asyncio.wait_for(wait_to_identify(database, 0.3), 10)
+
+    assert time.monotonic() - began >= 0.3
+    assert "the other processes cannot be waited for" in caplog.text
