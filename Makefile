@@ -16,7 +16,7 @@ demo: $(VENV)/demo ## try the bot in a local web page: no Discord account, no ke
 	@$(BIN)/python demo.py
 
 test: $(VENV)/dev ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(VENV)/dev ## lint, format and types
 	$(BIN)/ruff check .

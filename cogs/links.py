@@ -7,9 +7,10 @@ preview.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-
-import regex
+from functools import cache
+from typing import Any
 
 from cogs.splitting import Fence, next_fence
 
@@ -17,21 +18,18 @@ from cogs.splitting import Fence, next_fence
 MOST_HELD_BACK = 1000
 
 # Discord ends a label at a bracket even behind a backslash, so that is none of the escapes here.
-_TOKEN = regex.compile(r"\\[^\]]|`+|!?\[|\]", regex.DOTALL)
+_TOKEN = re.compile(r"\\[^\]]|`+|!?\[|\]", re.DOTALL)
 # What follows a label: a target, in angle brackets or without space, and perhaps a title.
 _PLAIN = r"[^\s()\\]|\\."
-_TARGET = regex.compile(
-    rf"""
+_TARGET = rf"""
     \( \s*+
     (?: < (?P<angle> [^<>\n]*+ ) >
       | (?P<bare> (?!<) (?: {_PLAIN} | \( (?: {_PLAIN} | \( (?:{_PLAIN})*+ \) )*+ \) )++ ) )
     (?: \s++ (?: "[^"]*+" | '[^']*+' | \([^()]*+\) ) )?
     \s*+ \)
-    """,
-    regex.DOTALL | regex.VERBOSE,
-)
+    """
 # Discord makes links of targets with a scheme alone; others it shows as they are written.
-_SCHEME = regex.compile(r"[a-z][a-z0-9+.-]*:", regex.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def displayable(text: str, *, ended: bool = True) -> str:
@@ -112,7 +110,7 @@ def _show_targets(text: str, ended: bool) -> str:
                 token, at = text[match.start() : end], end
         elif token == "]" and opened:
             place, _ = opened[-1]
-            target = _TARGET.match(text, at, partial=not ended)
+            target = _target().match(text, at, partial=not ended)
             if target is not None and (target.partial or undecided):
                 break
             opened.pop()
@@ -134,7 +132,15 @@ def _show_targets(text: str, ended: bool) -> str:
     return "".join(shown[: held[0]] if held else shown)
 
 
+@cache
+def _target() -> Any:
+    """The pattern of a target. It can match the beginning of one too, for which `re` has no way."""
+    import regex
+
+    return regex.compile(_TARGET, regex.DOTALL | regex.VERBOSE)
+
+
 def _code_end(text: str, at: int, marks: int) -> int:
     """Where the code within a line ends that so many marks have opened; 0: it does not."""
-    match = regex.compile(rf"(?<!`)`{{{marks}}}(?!`)").search(text, at)
+    match = re.compile(rf"(?<!`)`{{{marks}}}(?!`)").search(text, at)
     return match.end() if match else 0

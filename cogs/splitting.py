@@ -7,10 +7,11 @@ so that an answer can be cut while it is still being written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import regex
+from functools import cache
+from typing import Any
 
 # Discord counts what it calls characters; UTF-16 units are the count that is never too small.
 MESSAGE_UNITS = 2000
@@ -21,9 +22,8 @@ INVISIBLE = "\u200b"
 MOST_INDENTATION = 100
 
 # A longer line after the mark is no language, and no line to be repeated in every part.
-_FENCE = regex.compile(r"([^\S\n]{0,12})(`{3,20}(?!`)|~{3,20}(?!~))([^\n]{0,60})$")
-_GRAPHEME = regex.compile(r"\X")
-_SENTENCE_END = regex.compile(r"[.!?…]['\")\]”’»]*(?=\s)|[。！？][」』”’）]*")
+_FENCE = re.compile(r"([^\S\n]{0,12})(`{3,20}(?!`)|~{3,20}(?!~))([^\n]{0,60})$")
+_SENTENCE_END = re.compile(r"[.!?…]['\")\]”’»]*(?=\s)|[。！？][」』”’）]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ def _cut_line(window: str, line: _Line, last: int, limit: int) -> int:
             return cut
     if last > limit // 4:
         return last
-    starts = [match.start() for match in _GRAPHEME.finditer(window, line.start, end + 1)]
+    starts = [match.start() for match in _graphemes().finditer(window, line.start, end + 1)]
     inside: int = starts[-1] if starts else 0
     return inside if inside > line.start else last or max(end, 1)
 
@@ -229,9 +229,17 @@ def _within(window: str, start: int, room: int) -> int:
     return end
 
 
+@cache
+def _graphemes() -> Any:
+    """What people see as one character. The library takes 1.5 MiB: it is loaded when it is needed."""
+    import regex
+
+    return regex.compile(r"\X")
+
+
 def _is_boundary(text: str, place: int) -> bool:
     """Whether a cut here is none within what people see as one character."""
-    match = _GRAPHEME.match(text, place - 1)
+    match = _graphemes().match(text, place - 1)
     return match is not None and match.end() == place
 
 
@@ -248,7 +256,7 @@ def _skip_space(text: str, at: int) -> int:
     """Past the space that no message has to show: blank lines, or what parts two words."""
     if (end := _skip_blank_lines(text, at)) > at or text[at - 1] == "\n":
         return end
-    while (match := _GRAPHEME.match(text, at)) and match.group().isspace():
+    while (match := _graphemes().match(text, at)) and match.group().isspace():
         at = match.end()
     return at
 
