@@ -140,6 +140,7 @@ async def test_without_a_key_that_works_nobody_can_be_asked(
         assert await watcher.ready() == (503, {"chat": "no provider can be asked now"})
 
 
+@pytest.mark.sqlite_only  # its trigger
 async def test_a_database_that_takes_no_writes_is_told_until_it_does(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -158,6 +159,7 @@ async def test_a_database_that_takes_no_writes_is_told_until_it_does(
     assert "the database cannot be written: the disk is worn" in caplog.text
 
 
+@pytest.mark.sqlite_only  # its lock
 async def test_a_database_that_does_not_answer_is_told_in_time(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
 ) -> None:
@@ -179,6 +181,7 @@ async def test_a_database_that_does_not_answer_is_told_in_time(
         await until_ready_says(watcher, {})
 
 
+@pytest.mark.sqlite_only  # its log
 async def test_the_write_is_a_real_one_and_leaves_nothing(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
 ) -> None:
