@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -105,6 +106,7 @@ async def open_colloquy(
     )
     keys = {"OPENAI_API_KEY": SecretStr("key-of-the-benchmark")}
     async with open_bot(settings, lambda name: [(name, keys[name])] if name in keys else []) as bot:
+        gc.freeze()  # as `running.run` does
         yield bot, bot.tree.running
 
 

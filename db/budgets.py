@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Select, Table, delete, func, literal, select, union_all
+from sqlalchemy import BigInteger, Select, Table, bindparam, delete, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.guild_settings import UTC_NAME, guild_settings
@@ -75,15 +75,7 @@ class Used:
 
 async def read_budgets(connection: AsyncConnection, guild_id: int) -> tuple[str, list[StoredBudget]]:
     """The name of a server's time zone, and its budgets."""
-    # One statement, since every question asks for both. A row of its own makes sure that there is one.
-    server = select(literal(guild_id).label("id")).subquery()
-    rows = await connection.execute(
-        select(guild_settings.c.time_zone, *_STORED)
-        .select_from(server)
-        .outerjoin(guild_settings, guild_settings.c.guild_id == server.c.id)
-        .outerjoin(budgets, budgets.c.guild_id == server.c.id)
-        .order_by(budgets.c.id)
-    )
+    rows = await connection.execute(_OF_SERVER, {"server": guild_id})
     zone, found = UTC_NAME, []
     for name, *stored in rows:
         zone = name or UTC_NAME
@@ -93,6 +85,15 @@ async def read_budgets(connection: AsyncConnection, guild_id: int) -> tuple[str,
 
 
 _STORED = [budgets.c[name] for name in StoredBudget.__dataclass_fields__]
+# One statement, as every question asks for both, and built once. Its own row makes sure that there is one.
+_SERVER = select(bindparam("server", type_=BigInteger).label("id")).subquery()
+_OF_SERVER = (
+    select(guild_settings.c.time_zone, *_STORED)
+    .select_from(_SERVER)
+    .outerjoin(guild_settings, guild_settings.c.guild_id == _SERVER.c.id)
+    .outerjoin(budgets, budgets.c.guild_id == _SERVER.c.id)
+    .order_by(budgets.c.id)
+)
 _SAME = ("guild_id", "scope", "scope_id", "unit", "period")
 
 

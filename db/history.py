@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, Table, and_, delete, func, insert, select, update
+from sqlalchemy import Integer, Row, Table, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.server import wait_for_turn
@@ -27,6 +27,20 @@ COLUMNS = [
 
 # More than any token budget lets through, and a bound on what one question reads.
 MOST_TURNS = 100
+# Behind every turn: the largest number that a column holds.
+NO_TURN = 2**63 - 1
+
+# Built once, since every question asks for them.
+_LAST_TURNS = (
+    select(*COLUMNS)
+    .where(
+        history.c.channel_id == bindparam("channel"),
+        history.c.private_to == bindparam("member"),
+        history.c.turn_id < bindparam("end"),
+    )
+    .order_by(history.c.turn_id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +108,13 @@ async def read_turns(
     connection: AsyncConnection, key: ConversationKey, *, before: int | None = None, limit: int = MOST_TURNS
 ) -> list[Turn]:
     """The last turns of a conversation, or the last before a turn, oldest first."""
-    chosen = select(*COLUMNS).where(
-        history.c.channel_id == key.channel_id, history.c.private_to == key.private_to
-    )
-    if before is not None:
-        chosen = chosen.where(history.c.turn_id < before)
-    rows = await connection.execute(chosen.order_by(history.c.turn_id.desc()).limit(2 * limit))
+    chosen = {
+        "channel": key.channel_id,
+        "member": key.private_to,
+        "end": before or NO_TURN,
+        "most": 2 * limit,
+    }
+    rows = await connection.execute(_LAST_TURNS, chosen)
     return _whole_turns(rows)[::-1]
 
 
