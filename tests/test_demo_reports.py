@@ -31,7 +31,12 @@ LINE = re.compile(r"([\d,]+) \+ ([\d,]+) tokens")
 async def open_report(tab: Tab) -> None:
     await tab.resize(1280, 2000)  # all of it is to be seen: nothing scrolls as the charts come in
     await send(tab, "usage")
-    await tab.until(f"{CHART}?.naturalWidth === 900")
+    await see_chart(tab)
+
+
+async def see_chart(tab: Tab) -> None:
+    """Wait until the chart is there; a browser loads a picture late that is out of sight."""
+    await tab.until(f"({CHART}?.scrollIntoView({{block: 'nearest'}}), {CHART}?.naturalWidth === 900)")
 
 
 async def text_of_report(tab: Tab) -> str:
@@ -55,9 +60,8 @@ async def choose(tab: Tab, menu: int, value: str, shown: str) -> None:
     options = "[...document.querySelectorAll('.select-option')]"
     await click(tab, f"{options}.find(one => one.dataset.value === {value!r} && one.checkVisibility())")
     await tab.until(f"{REPORT}.querySelector('.embed-description').textContent.includes({shown!r})")
-    await tab.until(
-        f"{REPORT}.dataset.messageId + {CHART}.src !== {before!r} && {CHART}.naturalWidth === 900"
-    )
+    await tab.until(f"{REPORT}.dataset.messageId + {CHART}.src !== {before!r}")
+    await see_chart(tab)
 
 
 async def press(tab: Tab, label: str) -> str:
