@@ -78,6 +78,7 @@ class Scene:
         self._vendor = vendor
         self._load = load
         self._asked = 0
+        self._loads = 0
         self.acknowledged = 0
 
     async def warm_up(self) -> None:
@@ -112,6 +113,9 @@ class Scene:
     async def _ask_all(self, count: int, rate: float) -> list[FakeInteraction]:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        # Channels of its own for each load: no conversation is longer in the last one than in the first.
+        self._loads += 1
+        first_channel = 300_000_000_000_000_000 + self._loads * 1_000_000
         asked = []
         for number in range(count):
             await asyncio.sleep(began + number / rate - loop.time())
@@ -121,7 +125,7 @@ class Scene:
                     "ask",
                     {"prompt": f"question {self._asked}"},
                     user=FakeUser(200_000_000_000_000_000 + self._asked, f"member{self._asked}"),
-                    channel_id=300_000_000_000_000_000 + self._asked % math.ceil(count / PER_CHANNEL),
+                    channel_id=first_channel + self._asked % math.ceil(count / PER_CHANNEL),
                 )
             )
         waiting = asked[::-1]
