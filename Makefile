@@ -15,8 +15,8 @@ run: $(VENV)/base ## start the bot on Discord; settings from .env
 demo: $(VENV)/demo ## try the bot in a local web page: no Discord account, no key
 	@$(BIN)/python demo.py
 
-test: $(VENV)/dev ## run the tests, in four processes since they mostly wait
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+test: $(VENV)/dev ## run the tests, in two processes since they mostly wait
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(VENV)/dev ## lint, format and types
 	$(BIN)/ruff check .

@@ -35,8 +35,12 @@ async def open_report(tab: Tab) -> None:
 
 
 async def see_chart(tab: Tab) -> None:
-    """Wait until the chart is there; a browser loads a picture late that is out of sight."""
-    await tab.until(f"({CHART}?.scrollIntoView({{block: 'nearest'}}), {CHART}?.naturalWidth === 900)")
+    """Wait until the chart is there: the first one takes long where much else runs.
+
+    A browser loads a picture late that is out of sight.
+    """
+    shown = f"({CHART}?.scrollIntoView({{block: 'nearest'}}), {CHART}?.naturalWidth === 900)"
+    await tab.until(shown, seconds=120)
 
 
 async def text_of_report(tab: Tab) -> str:

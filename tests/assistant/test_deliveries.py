@@ -71,9 +71,9 @@ async def test_times_are_booked(database: Database) -> None:
     await scene.imagine(2)
     refused, answered, picture = await scene.attempts()
 
-    assert 40 <= refused.total_ms < 400
+    assert 40 <= refused.total_ms < 4000
     assert refused.first_text_ms is None
-    assert refused.queue_ms < 40 <= answered.queue_ms
+    assert refused.queue_ms + 40 <= answered.queue_ms  # it waited for the refusal
     assert 50 <= answered.first_text_ms <= answered.total_ms - 50
     assert picture.first_text_ms is None
     assert picture.total_ms >= 30
