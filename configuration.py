@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from providers.catalog import CatalogError, load_catalog
 from providers.chains import chain_problems
-from settings import TABLES, Settings, SettingsError, Variables, read_settings, read_toml, secret_folders
+from settings import Settings, SettingsError
+from sources import TABLES, Variables, read_settings, read_toml, secret_folders
 
 
 def configure(

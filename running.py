@@ -22,7 +22,8 @@ from backups import keep_backups
 from configuration import all_secrets
 from logs import set_up_logging
 from providers.catalog import CatalogError
-from settings import Settings, SettingsError, Variables
+from settings import Settings, SettingsError
+from sources import Variables
 
 if TYPE_CHECKING:
     from bot import Colloquy

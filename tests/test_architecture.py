@@ -25,6 +25,7 @@ ROOMS = {
     "providers",
     "running",
     "settings",
+    "sources",
 }
 
 # For each room: which of our rooms it may import at run time, and which outside packages.
@@ -34,14 +35,15 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "assistant": ({"providers", "db"}, {"PIL", "matplotlib", "pypdf"}),
     "providers": (set(), {"aiohttp", "PIL", "pydantic", "yarl", "xllamacpp"}),
     "db": (set(), {"sqlalchemy", "alembic"}),
-    "settings": (set(), {"dotenv", "pydantic", "pydantic_settings"}),
+    "settings": (set(), {"pydantic", "pydantic_settings"}),
+    "sources": ({"settings"}, {"dotenv", "pydantic", "pydantic_settings"}),
     "logs": (set(), {"pydantic"}),
-    "configuration": ({"providers", "settings"}, {"pydantic"}),
+    "configuration": ({"providers", "settings", "sources"}, {"pydantic"}),
     "sharding": (set(), {"discord"}),
     "building": ({"assistant", "providers", "settings"}, {"aiohttp"}),
     "backups": ({"db", "providers", "settings"}, set()),
     "running": (
-        {"backups", "configuration", "logs", "monitoring", "providers", "settings"},
+        {"backups", "configuration", "logs", "monitoring", "providers", "settings", "sources"},
         {"aiohttp", "discord"},
     ),
     "monitoring": ({"assistant", "db", "providers"}, {"aiohttp", "discord", "prometheus_client"}),

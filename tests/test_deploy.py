@@ -17,7 +17,8 @@ from aiohttp import web
 
 from bot import DELIVERY_SECONDS
 from commands import EXIT_CONFIGURATION
-from settings import HOW_TO_GET_A_TOKEN, Settings
+from settings import Settings
+from sources import HOW_TO_GET_A_TOKEN
 
 ROOT = Path(__file__).parent.parent
 CONTAINERFILE = (ROOT / "deploy" / "Containerfile").read_text()

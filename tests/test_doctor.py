@@ -14,7 +14,8 @@ import pytest
 
 from commands.doctor import REMEDIES, Check, examine
 from db.engine import open_database
-from settings import HOW_TO_GET_A_TOKEN, Settings
+from settings import Settings
+from sources import HOW_TO_GET_A_TOKEN
 from tests.fake_discord import FakeDiscord, point_discord_py_at
 from tests.fake_vendors import FakeVendor, Reply, json_reply, openai_stream, usage
 from tests.fakes import small_png

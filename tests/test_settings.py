@@ -5,15 +5,8 @@ from pathlib import Path
 import pytest
 
 from providers.keys import collect_keys
-from settings import (
-    HOW_TO_GET_A_TOKEN,
-    Settings,
-    SettingsError,
-    Variables,
-    read_settings,
-    read_toml,
-    secret_folders,
-)
+from settings import Settings, SettingsError
+from sources import HOW_TO_GET_A_TOKEN, Variables, read_settings, read_toml, secret_folders
 
 CANARY = "canary-of-a-secret"
 

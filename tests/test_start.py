@@ -9,7 +9,8 @@ import pytest
 
 from commands import EXIT_CONFIGURATION
 from configuration import all_secrets, configure
-from settings import HOW_TO_GET_A_TOKEN, Settings, SettingsError
+from settings import Settings, SettingsError
+from sources import HOW_TO_GET_A_TOKEN
 
 BOT = Path(__file__).parent.parent / "bot.py"
 CANARY = "canary-of-a-secret"
