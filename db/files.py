@@ -182,9 +182,9 @@ def put_in_place(partial: Path, final: Path) -> None:
 
 
 def read_only(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
-    """A connection that can neither write nor checkpoint.
+    """A connection that can neither write nor checkpoint, for any thread, but one at a time.
 
     SQLite before 3.51.3 can corrupt a file when two connections do so at once. Raises sqlite3.Error.
     """
     address = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(address, uri=True, timeout=timeout, isolation_level=None)
+    return sqlite3.connect(address, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)

@@ -8,15 +8,15 @@ this connection is opened read-only, and can do neither.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import StaticPool
 
+from db.files import read_only
 from db.group_commit import OnTheSpot, Work, finish
 
 
@@ -24,13 +24,9 @@ class Reader:
     """Runs reads of a file one after the other. Its connection is opened by the first."""
 
     def __init__(self, path: Path) -> None:
-        address = f"file:{quote(str(path.absolute()))}?mode=ro"
-
-        def connect() -> sqlite3.Connection:
-            # The thread is not always the same one, but there is one at a time.
-            return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-
-        self._engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool, hide_parameters=True)
+        self._engine = create_engine(
+            "sqlite://", creator=partial(read_only, path), poolclass=StaticPool, hide_parameters=True
+        )
         event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         self._alone = asyncio.Lock()
 
