@@ -21,10 +21,9 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 
-from commands.output import print_table, progress
+from commands.output import fail, print_table, progress
 from configuration import configure
 from db.backup import BackupError, back_up, default_folder, delete_old, new_name
 from settings import SettingsError
@@ -53,11 +52,7 @@ def main(options: argparse.Namespace) -> int:
             made = asyncio.run(back_up(address, target, advance))
         deleted = delete_old(target.parent, options.keep) if options.keep else []
     except (BackupError, OSError) as error:
-        if options.json:
-            print(json.dumps({"ok": False, "problem": str(error)}))
-        else:
-            print(error, file=sys.stderr)
-        return 1
+        return fail(error, as_json=options.json)
     if options.json:
         print(
             json.dumps(

@@ -20,10 +20,9 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 
-from commands.output import print_table, progress
+from commands.output import fail, print_table, progress
 from configuration import configure
 from db.files import DatabaseUnusable
 from db.transfer import TransferError, transfer
@@ -48,11 +47,7 @@ def main(options: argparse.Namespace) -> int:
         with progress("Moving", quiet=options.json) as advance:
             rows = asyncio.run(transfer(source, options.to, advance))
     except (TransferError, DatabaseUnusable) as error:
-        if options.json:
-            print(json.dumps({"ok": False, "problem": str(error)}))
-        else:
-            print(error, file=sys.stderr)
-        return 1
+        return fail(error, as_json=options.json)
     if options.json:
         print(json.dumps({"ok": True, "rows": rows}))
         return 0

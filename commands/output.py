@@ -1,10 +1,11 @@
-"""What the commands show: tables, and how far a long task is. Plain text where nobody looks at a terminal.
+"""What the commands show: tables, failures, and how far a long task is.
 
-Rich is loaded only where there is a terminal.
+Plain text where nobody looks at a terminal: rich is loaded only where there is one.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
             for cell, width, right in zip(row, widths, numeric, strict=True)
         )
         print("  ".join(cells).rstrip())
+
+
+def fail(error: Exception, *, as_json: bool) -> int:
+    """Say what could not be done; return the exit status."""
+    if as_json:
+        print(json.dumps({"ok": False, "problem": str(error)}))
+    else:
+        print(error, file=sys.stderr)
+    return 1
 
 
 @contextmanager

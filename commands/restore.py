@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 
 from commands.backup import tell_books
-from commands.output import print_table, progress
+from commands.output import fail, print_table, progress
 from configuration import configure
 from db.backup import BackupError, default_folder, find_backups
 from db.restore import restore
@@ -47,11 +47,7 @@ def main(options: argparse.Namespace) -> int:
         with progress("Restoring", quiet=options.json) as advance:
             restored = asyncio.run(restore(options.path, address, force=options.force, advance=advance))
     except BackupError as error:
-        if options.json:
-            print(json.dumps({"ok": False, "problem": str(error)}))
-        else:
-            print(error, file=sys.stderr)
-        return 1
+        return fail(error, as_json=options.json)
     if options.json:
         print(
             json.dumps(

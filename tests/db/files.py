@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+from db.engine import open_database
+from tests.db.entries import book, request
 
 PAGE = 4096
 
 
 def address(file: Path) -> str:
     return f"sqlite+aiosqlite:///{file}"
+
+
+async def booked_file(migrated_file: Path, folder: Path) -> Path:
+    """A database with one booked request, which nobody has open."""
+    path = Path(shutil.copy(migrated_file, folder / "colloquy.db"))
+    async with open_database(address(path)) as database:
+        await database.run(lambda connection: book(connection, request(1)))
+    return path
 
 
 def dump(file: Path) -> list[str]:

@@ -20,7 +20,7 @@ from db.backup import FORGOTTEN_SECONDS, BackupError, back_up, delete_old, find_
 from db.engine import Database, open_database
 from db.migrate import newest_revision
 from tests.db.entries import book, request
-from tests.db.files import address, damage, dump, fatten
+from tests.db.files import address, booked_file, damage, dump, fatten
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -49,11 +49,7 @@ def place(tmp_path: Path) -> Path:
 @pytest.fixture
 async def file(migrated_file: Path, tmp_path: Path) -> Path:
     """A database with one booked request, which nobody has open."""
-    path = tmp_path / "colloquy.db"
-    path.write_bytes(migrated_file.read_bytes())
-    async with open_database(address(path)) as database:
-        await database.run(lambda connection: book(connection, request(1)))
-    return path
+    return await booked_file(migrated_file, tmp_path)
 
 
 async def test_backup_of_a_bot_at_work_is_one_moment(file: Path, place: Path) -> None:

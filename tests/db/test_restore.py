@@ -18,7 +18,7 @@ from db.backup import BackupError, back_up
 from db.engine import DatabaseUnusable, open_database
 from db.restore import Restored, restore
 from tests.db.entries import book, discrepancies, request
-from tests.db.files import address, change, damage, dump, fatten
+from tests.db.files import address, booked_file, change, damage, dump, fatten
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -50,11 +50,7 @@ asyncio.run(restore(Path(sys.argv[1]), sys.argv[2], force=True))
 @pytest.fixture
 async def file(migrated_file: Path, tmp_path: Path) -> Path:
     """A database with one booked request, which nobody has open."""
-    path = tmp_path / "colloquy.db"
-    path.write_bytes(migrated_file.read_bytes())
-    async with open_database(address(path)) as database:
-        await database.run(lambda connection: book(connection, request(1)))
-    return path
+    return await booked_file(migrated_file, tmp_path)
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ import pytest
 from assistant.booking import BOOKS_CLOSED
 from db.engine import open_database
 from db.files import DatabaseUnusable, look_through
-from tests.db.entries import book, discrepancies, request
-from tests.db.files import address, damage, dump, fatten
+from tests.db.entries import discrepancies
+from tests.db.files import address, booked_file, damage, dump, fatten
 from tests.fake_discord import FakeDiscord, FakeInteraction
 from tests.fake_vendors import FakeVendor, openai_stream, slowly
 from tests.faults.books import Books, read_books
@@ -34,11 +34,7 @@ BOT = Path(__file__).parent.parent.parent / "bot.py"
 @pytest.fixture
 async def file(migrated_file: Path, tmp_path: Path) -> Path:
     """A host's database with one booked request, and settings beside it."""
-    path = tmp_path / "colloquy.db"
-    path.write_bytes(migrated_file.read_bytes())
-    async with open_database(address(path)) as database:
-        await database.run(lambda connection: book(connection, request(1)))
-    return path
+    return await booked_file(migrated_file, tmp_path)
 
 
 def start(file: Path, *, room: int = resource.RLIM_INFINITY) -> tuple[int, str]:
