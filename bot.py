@@ -6,11 +6,11 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import discord
@@ -40,6 +40,8 @@ from settings import Settings, SettingsError
 from sharding import ShardedBot
 
 log = logging.getLogger("colloquy")
+
+T = TypeVar("T")
 
 EXTENSIONS = (
     "cogs.ask",
@@ -74,8 +76,17 @@ class Tree(app_commands.CommandTree[Any]):
     def _note_running(self, number: int) -> None:
         request_id.set(number)
         if task := asyncio.current_task():
-            self.running.add(task)
-            task.add_done_callback(self.running.discard)
+            self._look_after(task)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do this in a task of its own, which the bot waits for when it stops."""
+        task = asyncio.create_task(work)
+        self._look_after(task)
+        return task
+
+    def _look_after(self, task: asyncio.Task[Any]) -> None:
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
 
     async def answer_press(self, interaction: discord.Interaction[Any], work: Awaitable[None]) -> None:
         """Do what a button asks for, with the care that commands get: discord.py only logs its errors."""
@@ -195,9 +206,7 @@ class Colloquy(ShardedBot):
         """Post a notice in the channel that the host has set for it, if any."""
         if self.settings.owner_channel_id is not None and self.is_ready():
             channel = self.get_partial_messageable(self.settings.owner_channel_id)
-            task = asyncio.create_task(self.calls.attempt(channel.send(sentence)))
-            self.tree.running.add(task)
-            task.add_done_callback(self.tree.running.discard)
+            self.tree.start(self.calls.attempt(channel.send(sentence)))
 
     async def on_ready(self) -> None:
         """Say that the bot is there."""

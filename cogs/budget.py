@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -173,9 +172,7 @@ class Budget(commands.Cog):
         if notice.limit.by_host:
             self._bot.tell_owner(notice_text(notice))
         elif notice.limit.warn_channel_id:
-            task = asyncio.create_task(post(self._bot, notice.limit.warn_channel_id, notice_text(notice)))
-            self._bot.tree.running.add(task)
-            task.add_done_callback(self._bot.tree.running.discard)
+            self._bot.tree.start(post(self._bot, notice.limit.warn_channel_id, notice_text(notice)))
 
 
 def _problem(

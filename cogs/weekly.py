@@ -72,12 +72,8 @@ class Weekly(commands.Cog):
 
     async def _post(self, report: DueReport) -> bool:
         """Post a report; False: another try may help."""
-        # In a task that the bot waits for when it stops.
-        task = asyncio.create_task(self._post_claimed(report))
-        self._bot.tree.running.add(task)
-        task.add_done_callback(self._bot.tree.running.discard)
-        try:
-            return await task
+        try:  # in a task that the bot waits for when it stops
+            return await self._bot.tree.start(self._post_claimed(report))
         except Exception:  # one that cannot be made must not hold up the others
             log.exception("the weekly report of server %d cannot be made", report.subscription.guild_id)
             return False
