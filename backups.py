@@ -34,10 +34,11 @@ async def keep_backups(settings: Callable[[], Settings], tell: Callable[[str], N
     while True:
         hours = settings().backup.every_hours
         await asyncio.sleep(min(LOOK_SECONDS, hours * 3600 or LOOK_SECONDS))
-        if not hours or time.monotonic() < not_before:
+        current = settings()  # which may have changed meanwhile
+        if not current.backup.every_hours or time.monotonic() < not_before:
             continue
         try:
-            await back_up_if_due(settings(), notices)
+            await back_up_if_due(current, notices)
         except Exception as error:  # whatever it is, the bot goes on without a backup
             log.debug("the backup failed", exc_info=error)
             notices.begin("backup", f"{error} The bot tries again every hour, until there is a backup.")

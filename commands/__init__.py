@@ -7,6 +7,7 @@ asked for is loaded, since starting the bot shall take no longer for the others.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from importlib import import_module
 
@@ -91,6 +92,9 @@ def perform(options: argparse.Namespace) -> int:
     try:
         status: int = import_module(f"commands.{options.command}").main(options)
     except (SettingsError, CatalogError, DatabaseUnusable) as error:
+        if getattr(options, "json", False):
+            problems = [str(error)] if isinstance(error, DatabaseUnusable) else error.problems
+            print(json.dumps({"ok": False, "problem": " ".join(problems)}))
         return refuse(error)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)

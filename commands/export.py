@@ -26,9 +26,9 @@ from typing import TextIO
 
 from commands.output import progress
 from configuration import configure
-from db.backup import Advance, BackupError, begin, discard
+from db.backup import BackupError, begin, discard
 from db.export import export_lines
-from db.files import explain, put_in_place
+from db.files import Advance, explain, put_in_place
 from db.reading import open_reader
 
 

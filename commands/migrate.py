@@ -24,7 +24,6 @@ from pathlib import Path
 
 from commands.output import fail, print_table, progress
 from configuration import configure
-from db.files import DatabaseUnusable
 from db.transfer import TransferError, transfer
 
 
@@ -46,7 +45,7 @@ def main(options: argparse.Namespace) -> int:
     try:
         with progress("Moving", quiet=options.json) as advance:
             rows = asyncio.run(transfer(source, options.to, advance))
-    except (TransferError, DatabaseUnusable) as error:
+    except TransferError as error:
         return fail(error, as_json=options.json)
     if options.json:
         print(json.dumps({"ok": True, "rows": rows}))

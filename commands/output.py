@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+from db.files import Advance
 
 # Seconds between two lines about how far a task is, where there is no terminal to draw a bar in.
 LINE_SECONDS = 10.0
-
-# Told of a task: how much of it is done, of how much in all.
-Advance = Callable[[int, int], None]
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

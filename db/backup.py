@@ -17,11 +17,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
-
 from db.engine import to_the_end
-from db.files import DatabaseUnusable, explain, make_folder, own_as_folder, put_in_place, read_only, sidecars
+from db.files import (
+    Advance,
+    DatabaseUnusable,
+    explain,
+    make_folder,
+    own_as_folder,
+    put_in_place,
+    read_address,
+    read_only,
+    sidecars,
+)
 from db.migrate import newest_revision
 
 log = logging.getLogger(__name__)
@@ -39,9 +46,6 @@ NAME = re.compile(r"colloquy-(\d{8}T\d{6})Z\.(db|dump)")
 FORGOTTEN_SECONDS = 86_400
 # How many of the copies that are made before the schema changes are left beside the database.
 KEPT_COPIES = 3
-
-# Told how much has been copied, of how much in all.
-Advance = Callable[[int, int], None]
 
 
 class BackupError(Exception):
@@ -68,7 +72,7 @@ async def back_up(address: str, target: Path, advance: Advance = lambda done, to
 
     Raises BackupError, and leaves nothing behind then; DatabaseUnusable.
     """
-    url = make_url(address)
+    url = read_address(address)
     if url.get_backend_name() != "sqlite":
         from db.dump import dump  # for PostgreSQL alone
 
@@ -81,7 +85,9 @@ async def back_up(address: str, target: Path, advance: Advance = lambda done, to
         size = await asyncio.to_thread(os.path.getsize, partial)
         await asyncio.to_thread(put_in_place, partial, target)
         return Backup(target, size, schema, rows, problems)
-    except (sqlite3.Error, DBAPIError, OSError) as error:
+    except DatabaseUnusable:
+        raise BackupError(f"No backup of {source} was made: the books in it cannot be read.") from None
+    except (sqlite3.Error, OSError) as error:
         raise BackupError(f"No backup of {source} was made: {explain(error).reason}.") from None
     finally:
         discard(partial)
@@ -192,7 +198,7 @@ def count_rows(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 async def read_books(path: Path, schema: str) -> list[str] | None:
-    """What is wrong with the books in a copy; None where another release wrote it. Raises DBAPIError."""
+    """What is wrong with a copy's books; None where another release wrote it. Raises DatabaseUnusable."""
     if schema != newest_revision():
         return None
     from db.reading import open_reader
@@ -236,13 +242,13 @@ def _time_of(copy: Path) -> str:
 
 def default_folder(address: str) -> Path | None:
     """Where backups go that are told no place: beside an SQLite file; None for a database elsewhere."""
-    url = make_url(address)
+    url = read_address(address)
     return Path(str(url.database)).parent / "backups" if url.get_backend_name() == "sqlite" else None
 
 
 def new_name(address: str) -> str:
     """The name of a backup that is made now."""
-    suffix = "db" if make_url(address).get_backend_name() == "sqlite" else "dump"
+    suffix = "db" if read_address(address).get_backend_name() == "sqlite" else "dump"
     return f"colloquy-{datetime.now(UTC):%Y%m%dT%H%M%S}Z.{suffix}"
 
 
@@ -258,8 +264,12 @@ def find_backups(folder: Path) -> list[tuple[datetime, Path]]:
 
 
 def delete_old(folder: Path, keep: int) -> list[Path]:
-    """Delete all such backups but the newest; return what was deleted. Raises OSError."""
-    old = [path for _, path in find_backups(folder)[keep:]]
+    """Delete all such backups but the newest; return what was deleted. Raises OSError.
+
+    Those from the future, which a wrong clock has made, are left, and count for none.
+    """
+    now = datetime.now(UTC)
+    old = [path for at, path in find_backups(folder) if at <= now][keep:]
     for path in old:
         path.unlink()
     return old

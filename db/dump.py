@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from sqlalchemy import Connection, func, inspect, select, table, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.backup import Advance, Backup, BackupError, begin, discard
-from db.files import put_in_place
+from db.backup import Backup, BackupError, begin, discard
+from db.files import Advance, explain, put_in_place
 from db.migrate import newest_revision, read_revisions
 from db.reading import open_reader
 from db.restore import Restored, refuse_newer
@@ -25,6 +25,8 @@ COPY = re.compile(rb'COPY (?:\w+\.)?"?(\w+)"? \(')
 END = b"\\."
 # Read at once, bytes.
 CHUNK = 1 << 20
+# How many rows are read back between two looks at how far that is.
+ROWS_BETWEEN = 1000
 
 
 async def dump(url: URL, target: Path, advance: Advance) -> Backup:
@@ -39,25 +41,27 @@ async def dump(url: URL, target: Path, advance: Advance) -> Backup:
             if not schema:
                 raise BackupError("The database is none of Colloquy, or still empty.")
             expected = await _count_rows(connection)
+            total = sum(expected.values())
             snapshot = await connection.scalar(text("SELECT pg_export_snapshot()"))
             options = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}")
             await _run("pg_dump", *options, f"--file={partial}", environ=_environ(url))
             problems = None
             if schema == newest_revision():
                 problems = await find_discrepancies(connection, running=True)
-        found = await _rows_in(partial)
+            place = await _schema_of(connection)
+        found = await _rows_in(partial, place, lambda done: advance(done, total))
         if found != expected:
             raise BackupError("No backup was made: the dump has not as many rows as the database.")
         size = await asyncio.to_thread(os.path.getsize, partial)
         await asyncio.to_thread(put_in_place, partial, target)
     except OSError as error:
-        raise BackupError(f"No backup was made: {error.strerror}.") from None
+        raise BackupError(f"No backup was made: {explain(error).reason}.") from None
     finally:
         discard(partial)
     return Backup(target, size, schema, found, problems)
 
 
-async def restore_dump(backup: Path, url: URL, *, force: bool, advance: Advance) -> Restored:
+async def restore_dump(backup: Path, url: URL, *, force: bool) -> Restored:
     """Restore a dump into a database without tables. Raises BackupError, DatabaseUnusable."""
     data = _data_of(backup, "--table=alembic_version")
     revisions = [row.decode() async for name, row in data if name == "alembic_version" and row is not None]
@@ -65,13 +69,14 @@ async def restore_dump(backup: Path, url: URL, *, force: bool, advance: Advance)
         raise BackupError(f"{backup} is no backup of Colloquy. Nothing was changed.")
     schema = ", ".join(revisions)
     refuse_newer(backup, schema)
-    expected = await _rows_in(backup)
     async with open_reader(_address(url), any_schema=True) as connection:
         if await connection.run_sync(_tables):
             raise BackupError(
                 "The database is not empty. Make a new one, point DATABASE_URL there, and restore into that"
                 + ("; --force is for SQLite files alone." if force else ".")
             )
+        place = await _schema_of(connection)
+    expected = await _rows_in(backup, place)
     options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
     await _run("pg_restore", *options, f"--dbname={url.database}", str(backup), environ=_environ(url))
     async with open_reader(_address(url), any_schema=True) as connection:
@@ -112,11 +117,22 @@ async def _count_rows(connection: AsyncConnection) -> dict[str, int]:
     }
 
 
-async def _rows_in(backup: Path) -> dict[str, int]:
-    """How many rows of each table are in a dump, by reading all of it."""
+async def _schema_of(connection: AsyncConnection) -> str:
+    """The name of the schema (PostgreSQL's) that the tables are in; others in the database are not ours."""
+    return str(await connection.scalar(select(func.current_schema())))
+
+
+async def _rows_in(
+    backup: Path, place: str, advance: Callable[[int], None] = lambda done: None
+) -> dict[str, int]:
+    """How many rows of each of our tables are in a dump, by reading all of it."""
     rows: dict[str, int] = {}
-    async for name, row in _data_of(backup):
+    done = 0
+    async for name, row in _data_of(backup, f"--schema={place}"):
         rows[name] = rows.get(name, 0) + (row is not None)
+        done += row is not None
+        if done % ROWS_BETWEEN == 0:
+            advance(done)
     return dict(sorted(rows.items()))
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import NullPool, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.files import DatabaseUnusable as DatabaseUnusable  # what `open_database` raises
-from db.files import explain, look_through, only_process, refuse_leftovers, unusable
+from db.files import explain, look_through, only_process, read_address, refuse_leftovers, unusable
 from db.group_commit import GroupCommit, begin_immediate
 from db.migrate import SchemaTooNew, upgrade
 from db.reader import Reader
@@ -197,7 +197,7 @@ async def open_database(address: str, *, patient: bool = False) -> AsyncIterator
 
     `patient`: wait for a server that is away, however long. Raises DatabaseUnusable.
     """
-    url = _read_address(address)
+    url = read_address(address)
     with _alone(url):
         database = Database(_create_engine(url))
         try:
@@ -241,25 +241,6 @@ async def to_the_end(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
     if not task.cancelled() and (failure := task.exception()) is not None:
         log.warning("failed while its caller was cancelled: %s", failure.__cause__ or failure)
     raise cancelled
-
-
-def _read_address(address: str) -> URL:
-    try:
-        url = make_url(address)
-    except (ArgumentError, ValueError):
-        # Not told what is wrong with it: that could be a part of the password.
-        raise DatabaseUnusable(
-            "DATABASE_URL cannot be read. It has the form sqlite+aiosqlite:///path/to/file.db or "
-            "postgresql+asyncpg://user:password@host:5432/name, where a password with @ : / or % in it "
-            "is written with %40 %3A %2F and %25."
-        ) from None
-    # Neither a database in memory, which would be lost at the end, nor SQLite's own kind of address.
-    path = url.database or ""
-    if url.get_backend_name() == "sqlite" and (path in ("", ":memory:") or path.startswith("file:")):
-        raise DatabaseUnusable(
-            "DATABASE_URL names no file. It has the form sqlite+aiosqlite:///path/to/file.db."
-        )
-    return url
 
 
 def _create_engine(url: URL) -> AsyncEngine:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.backup import Advance
+from db.files import Advance
 from db.migrate import newest_revision
 from db.tables import Base
 

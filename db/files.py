@@ -8,12 +8,13 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 if sys.platform != "win32":  # there is no flock on Windows: two bots on one file are not noticed there
     import fcntl
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 SIDECARS = ("-wal", "-shm", "-journal")
 # A backup that is about to be put in place.
 RESTORING = ".restoring"
+
+# Told how far a long task is: how much is done, of how much in all.
+Advance = Callable[[int, int], None]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -38,6 +42,26 @@ class DatabaseUnusable(Exception):
     def __init__(self, sentence: str, *, may_pass: bool = False) -> None:
         super().__init__(sentence)
         self.may_pass = may_pass
+
+
+def read_address(address: str) -> URL:
+    """The parts of DATABASE_URL. Raises DatabaseUnusable, without a part of its password."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        # Not told what is wrong with it: that could be a part of the password.
+        raise DatabaseUnusable(
+            "DATABASE_URL cannot be read. It has the form sqlite+aiosqlite:///path/to/file.db or "
+            "postgresql+asyncpg://user:password@host:5432/name, where a password with @ : / or % in it "
+            "is written with %40 %3A %2F and %25."
+        ) from None
+    # Neither a database in memory, which would be lost at the end, nor SQLite's own kind of address.
+    path = url.database or ""
+    if url.get_backend_name() == "sqlite" and (path in ("", ":memory:") or path.startswith("file:")):
+        raise DatabaseUnusable(
+            "DATABASE_URL names no file. It has the form sqlite+aiosqlite:///path/to/file.db."
+        )
+    return url
 
 
 class Trouble(NamedTuple):

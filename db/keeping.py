@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import Database, DatabaseError
 from db.ledger import Reconciled, attempts, reconcile, requests
-from db.server import IDENTIFY_SECONDS, read_living, take_turn_to_identify
+from db.server import IDENTIFY_SECONDS, read_living, seconds_up, take_turn_to_identify
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ ROUND_SECONDS = 5.0
 # After so many rounds it is looked who has died. Whoever is missed twice in a row has: a process whose
 # connection breaks has until then to come back.
 ROUNDS_BETWEEN_LOOKS = 3
+# So old a server has to be, if one look is to tell who lives.
+SETTLED_SECONDS = 3 * ROUND_SECONDS
 
 
 async def find_orphans(connection: AsyncConnection, process: int = 0) -> list[int]:
@@ -44,9 +46,17 @@ async def find_orphans(connection: AsyncConnection, process: int = 0) -> list[in
     return list((await connection.execute(orphans)).scalars())
 
 
-async def end_orphans(database: Database, only: Collection[int] | None = None) -> Sequence[int]:
+async def end_orphans(
+    database: Database, only: Collection[int] | None = None, *, settled_seconds: float = SETTLED_SECONDS
+) -> Sequence[int]:
     """End what no living process answers, or of that `only` these interactions; return what was found."""
     orphans = await database.run(partial(find_orphans, process=database.process))
+    if only is None and orphans and database.process:
+        # After its own start a server knows of nobody. Those who live show themselves again in a round.
+        left = settled_seconds - await database.run(seconds_up)
+        if left > 0:
+            await asyncio.sleep(left)
+            orphans = await database.run(partial(find_orphans, process=database.process))
     found = Reconciled(0, 0)
     for interaction_id in orphans:
         if only is None or interaction_id in only:

@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from db.engine import DatabaseUnusable
+from db.files import DatabaseUnusable, explain, read_address
 from db.migrate import newest_revision, read_revisions
+from db.server import explain_server
 
 
 @asynccontextmanager
@@ -25,14 +26,15 @@ async def open_reader(address: str, *, any_schema: bool = False) -> AsyncIterato
     checkpoint at once; this one can do neither. Raises DatabaseUnusable, also where the schema is not this
     release's unless it may be `any_schema`.
     """
-    url = make_url(address)
+    url = read_address(address)
+    on_file = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {}
-    if url.get_backend_name() == "sqlite":
+    if on_file:
         url = _read_only(url)
     else:
         options["isolation_level"] = "REPEATABLE READ"
     engine = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True, **options)
-    if url.get_backend_name() == "sqlite":
+    if on_file:
         event.listen(engine.sync_engine, "connect", _leave_transactions_to_us)
         event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     try:
@@ -45,8 +47,10 @@ async def open_reader(address: str, *, any_schema: bool = False) -> AsyncIterato
                 )
             yield connection
     except (DBAPIError, OSError) as error:
-        reason = error.orig if isinstance(error, DBAPIError) else error
-        raise DatabaseUnusable(f"The database cannot be read: {reason}.") from None
+        reason, remedy, may_pass = (explain if on_file else explain_server)(error)
+        raise DatabaseUnusable(
+            f"The database cannot be read: {reason}. {remedy}", may_pass=may_pass
+        ) from None
     finally:
         await engine.dispose()
 

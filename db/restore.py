@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
-
-from db.backup import Advance, BackupError, copy_file, discard, in_thread, read_back, read_books
-from db.files import RESTORING, explain, leftovers, only_process, own_as_folder, put_in_place, sidecars
+from db.backup import BackupError, copy_file, discard, in_thread, read_back, read_books
+from db.files import (
+    RESTORING,
+    Advance,
+    DatabaseUnusable,
+    explain,
+    leftovers,
+    only_process,
+    own_as_folder,
+    put_in_place,
+    read_address,
+    sidecars,
+)
 from db.migrate import known_revisions
 
 
@@ -36,19 +44,19 @@ async def restore(
     A backup that cannot be read, or that a newer release made, is refused before anything is touched. Raises
     BackupError, and DatabaseUnusable where a bot is running there.
     """
-    url = make_url(address)
+    url = read_address(address)
     if url.get_backend_name() != "sqlite":
         from db.dump import restore_dump  # for PostgreSQL alone
 
-        return await restore_dump(backup, url, force=force, advance=advance)
+        return await restore_dump(backup, url, force=force)
     try:
         schema, _ = await asyncio.to_thread(read_back, backup)
         refuse_newer(backup, schema)
         problems = await read_books(backup, schema)
-    except (sqlite3.Error, DBAPIError) as error:
-        raise BackupError(
-            f"{backup} is no backup that can be used: {explain(error).reason}. Nothing was changed."
-        ) from None
+    except (sqlite3.Error, DatabaseUnusable) as error:
+        unread = isinstance(error, DatabaseUnusable)
+        reason = "its books cannot be read" if unread else explain(error).reason
+        raise BackupError(f"{backup} is no backup that can be used: {reason}. Nothing was changed.") from None
     path = Path(str(url.database))
     with only_process(path):
         try:

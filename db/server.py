@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import NullPool, func, select, text
+from sqlalchemy import NullPool, extract, func, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -18,7 +18,14 @@ from db.files import Trouble
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 20.0
 # Whoever stops in the middle of a transaction, frozen or cut off, must not keep the others from their turn.
-SESSION = {"application_name": "colloquy", "idle_in_transaction_session_timeout": "30s"}
+# And one whose machine has died is not taken to live for the hours that TCP would wait.
+SESSION = {
+    "application_name": "colloquy",
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
 # What PostgreSQL says, by its codes, when a later try may go better: the connection broke (08), no room (53),
 # it is stopping or starting (57P), an administrator ended a connection (57P01).
 PASSING = ("08", "53", "57P")
@@ -101,12 +108,14 @@ class Presence:
             except (SQLAlchemyError, OSError):
                 await self.hide()
         connection = await self._engine.connect()
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        # False while the server has not noticed yet that the old connection is gone: then that one holds it.
-        if await connection.scalar(select(func.pg_try_advisory_lock(PROCESSES, self.number))):
-            self._connection = connection
-        else:
-            await connection.close()
+        try:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            # False while the server has not noticed that the old connection is gone: then that one holds it.
+            if await connection.scalar(select(func.pg_try_advisory_lock(PROCESSES, self.number))):
+                self._connection = connection
+        finally:
+            if self._connection is None:
+                await connection.close()
 
     async def hide(self) -> None:
         """Give the lock up."""
@@ -134,6 +143,12 @@ async def read_living(connection: AsyncConnection) -> set[int]:
         {"processes": PROCESSES},
     )
     return set(found.scalars())
+
+
+async def seconds_up(connection: AsyncConnection) -> float:
+    """How long the server has been running."""
+    age = extract("epoch", func.clock_timestamp() - func.pg_postmaster_start_time())
+    return float(await connection.scalar(select(age)) or 0)
 
 
 async def take_turn_to_identify(connection: AsyncConnection, seconds: float) -> bool:

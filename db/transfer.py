@@ -7,7 +7,6 @@ long as it is there no bot starts on the target.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    inspect,
     literal,
     select,
     text,
@@ -31,18 +31,15 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.files import only_process
+from db.files import Advance, only_process, read_address
 from db.history import storable
-from db.migrate import SchemaTooNew, upgrade
+from db.migrate import SchemaTooNew, newest_revision, read_revisions, upgrade
 from db.reading import open_reader
 from db.server import MOVING, UNFINISHED, create_engine, describe, is_unfinished, read_living, wait_for_turn
 from db.tables import Base
 
 BATCH = 1000
 BATCH_OF_PICTURES = 20  # they may have megabytes each
-
-# Told how many rows are copied, of how many.
-Advance = Callable[[int, int], None]
 
 _progress = Table(
     UNFINISHED,
@@ -70,6 +67,7 @@ async def transfer(source: str, target: str, advance: Advance) -> dict[str, int]
         async with open_reader(source) as rows:
             try:
                 async with engine.connect() as connection:
+                    await _refuse_others(connection)
                     await upgrade(connection)
                     await _begin(connection, _state_of(file))
                     await _copy(rows, connection, advance)
@@ -85,7 +83,7 @@ async def transfer(source: str, target: str, advance: Advance) -> dict[str, int]
 
 
 def _source_file(address: str) -> Path:
-    url = make_url(address)
+    url = read_address(address)
     if url.get_backend_name() != "sqlite":
         raise TransferError("DATABASE_URL is no SQLite file, so there is nothing to move.")
     return Path(str(url.database))
@@ -106,6 +104,17 @@ def _state_of(file: Path) -> str:
     """What changes whenever somebody writes to an SQLite file."""
     parts = [path.stat() for path in (file, Path(f"{file}-wal")) if path.exists() and path.stat().st_size]
     return json.dumps([str(file.absolute()), *([part.st_size, part.st_mtime_ns] for part in parts)])
+
+
+async def _refuse_others(target: AsyncConnection) -> None:
+    """Raise TransferError, before anything is changed, where a target has tables that are not as ours."""
+    async with target.begin():
+        tables = await target.run_sync(lambda connection: inspect(connection).get_table_names())
+        if tables and await target.run_sync(read_revisions) != [newest_revision()]:
+            raise TransferError(
+                "The target has tables already, of another release or of something else. "
+                "Name a database that is empty."
+            )
 
 
 async def _begin(target: AsyncConnection, state: str) -> None:

@@ -103,11 +103,11 @@ class FakeDiscord(DiscordState):
 
     # Waiting and faults
 
-    def ready(self, timeout: float = 5) -> Awaitable[None]:
+    def ready(self, timeout: float = 20) -> Awaitable[None]:
         """Wait until a client is connected and has been told READY, or RESUMED after a break."""
         return self.until(self.gateway.live, timeout)
 
-    def until(self, predicate: Callable[[], object], timeout: float = 5) -> Awaitable[None]:
+    def until(self, predicate: Callable[[], object], timeout: float = 20) -> Awaitable[None]:
         """Wait until the predicate holds; it is asked again whenever anything happened here."""
         return self.changes.until(predicate, timeout, lambda: self.requests[-5:])
 

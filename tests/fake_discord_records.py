@@ -229,7 +229,7 @@ class FakeInteraction:
     def ephemeral(self) -> bool:
         return self.original is not None and self.original.ephemeral
 
-    def until(self, predicate: Callable[["FakeInteraction"], object], timeout: float = 5) -> Awaitable[None]:
+    def until(self, predicate: Callable[["FakeInteraction"], object], timeout: float = 20) -> Awaitable[None]:
         """Wait until the predicate holds for this interaction; it is asked again on every change."""
         return self.changes.until(lambda: predicate(self), timeout, lambda: self)
 

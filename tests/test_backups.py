@@ -102,6 +102,20 @@ async def test_nothing_is_made_before_its_time(database_url: str, tmp_path: Path
     assert len(names(place)) == 2
 
 
+@pytest.mark.sqlite_only
+async def test_a_schedule_that_is_taken_away_makes_no_more(database_url: str, tmp_path: Path) -> None:
+    """Also where that happens while the bot sleeps until the first."""
+    settings = settings_with(database_url, every_hours=SOON / 3600)
+
+    async with keeping(lambda: settings) as told:
+        await asyncio.sleep(SOON / 2)
+        settings = settings_with(database_url, every_hours=0)
+        await asyncio.sleep(4 * SOON)
+
+    assert told == []
+    assert not (tmp_path / "backups").exists()
+
+
 async def test_failure_is_told_once_and_so_is_its_end(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:

@@ -48,6 +48,19 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     assert "78" in told.stdout
 
 
+@pytest.mark.parametrize("command", ["backup", "restore x", "export", "verify", "migrate --to x"])
+def test_an_address_that_cannot_be_read_is_not_repeated(tmp_path: Path, command: str) -> None:
+    """A password with a sign that should be written otherwise is a sentence, and no part of it is told."""
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql+asyncpg://me:pass:w0rd@host:w0rd/name\n")
+
+    refused = run(tmp_path, *command.split())
+
+    assert refused.returncode == 78
+    assert "DATABASE_URL cannot be read" in refused.stderr
+    assert "w0rd" not in refused.stderr + refused.stdout
+    assert "Traceback" not in refused.stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_a_command_teaches(tmp_path: Path, name: str) -> None:
     """Each command says what its exit status means, and all but `run` show an example of themselves."""

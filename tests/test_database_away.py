@@ -6,15 +6,21 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from assistant.booking import BOOKS_CLOSED
 from commands import EXIT_CONFIGURATION
-from db.engine import DatabaseUnusable, open_database
-from db.keeping import wait_to_identify
+from db.engine import DatabaseError, DatabaseUnusable, open_database
+from db.keeping import end_orphans, wait_to_identify
+from db.ledger import admit, close_request
+from db.reading import open_reader
+from db.server import read_living
 from db.verify import find_discrepancies
+from tests.db.entries import request
 from tests.fake_discord import FakeDiscord
 from tests.fake_vendors import FakeVendor, openai_stream, slowly, usage
 from tests.hosted_bot import Host
@@ -107,10 +113,28 @@ async def test_commands_do_not_wait_for_the_server(cluster: Cluster, address: st
     """Whoever only looks at the database is told that it is away, which may pass, and may try again."""
     await asyncio.to_thread(cluster.stop)
 
-    with pytest.raises(DatabaseUnusable, match="Is its server running") as refusal:
-        async with open_database(address):
-            pass
-    assert refusal.value.may_pass
+    for look in (open_database, open_reader):
+        with pytest.raises(DatabaseUnusable, match="Is its server running") as refusal:
+            async with look(address):
+                pass
+        assert refusal.value.may_pass
+
+
+async def test_who_starts_with_the_server_waits_for_those_who_live(cluster: Cluster, address: str) -> None:
+    """A server that has just started knows of nobody. What a living process answers is not taken from it."""
+    async with open_database(address) as one, open_database(address) as other:
+        await one.run(lambda connection: admit(connection, replace(request(1), process=one.process)))
+        await asyncio.to_thread(cluster.stop)
+        await asyncio.to_thread(cluster.start)
+        with suppress(DatabaseError):  # the connections of before
+            await other.run(read_living)
+        looking = asyncio.create_task(end_orphans(other, settled_seconds=4))
+        await asyncio.sleep(1)
+        await one.show_presence()
+
+        assert await looking == []
+        assert [row["open"] for row in await rows(other, "requests")] == [True]
+        await one.run(lambda connection: close_request(connection, 1, "failed"))
 
 
 async def test_nothing_is_sent_while_the_server_is_away(

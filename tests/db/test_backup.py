@@ -237,3 +237,12 @@ def test_only_backups_are_deleted_and_only_the_oldest(place: Path) -> None:
     assert sorted(path.name for path in place.iterdir()) == sorted([*days[3:], *others])
     assert [f"{at:%d}" for at, _ in find_backups(place)] == ["05", "04"]
     assert find_backups(place / "nowhere") == []
+
+
+def test_backups_from_the_future_push_out_no_others(place: Path) -> None:
+    """What a wrong clock has named is left, and the newest of the others is kept beside it."""
+    names = ["colloquy-20261101T040000Z.db", "colloquy-20261102T040000Z.db", "colloquy-29991231T040000Z.db"]
+    for name in names:
+        (place / name).touch()
+
+    assert [path.name for path in delete_old(place, 1)] == names[:1]

@@ -25,6 +25,7 @@ from db.verify import find_discrepancies
 from db.weekly import read_subscriptions
 from tests.db.entries import book, request
 from tests.db.files import address, change, dump
+from tests.db.schemas import migrate_to
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -78,13 +79,6 @@ asyncio.run(start())
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "colloquy.db"
-
-
-def migrate_to(connection: Connection, revision: str) -> None:
-    """Bring the schema to an earlier release's."""
-    config = migration_config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
 
 
 async def test_migrations_and_tables_agree(database: Database) -> None:

@@ -63,6 +63,17 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".lock"}
 
 
+async def test_backup_without_one_of_its_tables_is_refused(file: Path, backup: Path) -> None:
+    """What is blamed is the backup, and the database is as it was."""
+    change(backup, "DROP TABLE usage_roles")
+    before = dump(file)
+
+    with pytest.raises(BackupError, match="is no backup that can be used: its books cannot be read"):
+        await restore(backup, address(file), force=True)
+
+    assert dump(file) == before
+
+
 async def test_restored_database_is_what_was_backed_up(file: Path, backup: Path, tmp_path: Path) -> None:
     """In an empty place all is there again, the bot starts on it, and goes on."""
     before = dump(file)

@@ -17,18 +17,21 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from assistant.values import Answer
 from db.engine import DatabaseUnusable, open_database
 from db.history import StoredPicture, add_turn
 from db.keeping import end_orphans
 from db.ledger import admit, begin_attempt, close_request, end_attempt
+from db.migrate import read_revisions
 from db.reading import open_reader
 from db.tables import Base
 from db.transfer import TransferError, transfer
 from tests.assistant.scene import Scene
 from tests.db.entries import SETTLED, attempt, book, discrepancies, request, turn
 from tests.db.files import address, change, dump
+from tests.db.schemas import migrate_to
 from tests.fakes import ScriptedChat
 
 ROOT = Path(__file__).parent.parent.parent
@@ -156,6 +159,20 @@ async def test_a_database_that_is_in_use_is_not_written_to(file: Path, postgresq
     assert await content(postgresql_url) == before
     async with open_database(postgresql_url):
         pass
+
+
+async def test_a_target_of_another_release_is_left_as_it_is(file: Path, new_postgresql_url: str) -> None:
+    """Its schema is not brought up to date either: a bot of that release may be using it."""
+    engine = create_async_engine(new_postgresql_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(migrate_to, "0006")
+
+    with pytest.raises(TransferError, match="of another release"):
+        await transfer(address(file), new_postgresql_url, ignore)
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(read_revisions) == ["0006"]
+    await engine.dispose()
 
 
 async def move(file: Path, target: str, *, kill_after: int | None = None) -> tuple[int | None, list[int]]:
