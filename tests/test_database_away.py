@@ -34,17 +34,18 @@ pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL server's
 def cluster() -> Iterator[Cluster]:
     """A server that these tests stop and start."""
     with running_cluster() as cluster:
-        cluster.execute("CREATE DATABASE colloquy")
         cluster.execute(f"CREATE USER {NEEDS_PASSWORD} PASSWORD 'the right one'")
         yield cluster
 
 
 @pytest.fixture
 def address(cluster: Cluster) -> Iterator[str]:
-    """The address of a database on that server, which runs again afterwards."""
+    """The address of an empty database on that server, which runs again afterwards."""
+    cluster.execute("CREATE DATABASE colloquy")
     yield cluster.url.set(database="colloquy").render_as_string()
     cluster.stop()
     cluster.start()
+    cluster.execute("DROP DATABASE colloquy")
 
 
 @pytest.fixture
