@@ -107,7 +107,11 @@ async def run(
                 # What is there now stays. Else the garbage collector looks through all of it again and again,
                 # and each time nobody is answered for up to a tenth of a second.
                 gc.freeze()
-                await _serve(bot, signals, variables, read)
+                try:
+                    await _serve(bot, signals, variables, read)
+                finally:
+                    if watch is not None:
+                        watch.bot = None
         except asyncio.CancelledError:
             log.info("stopped at once")
 
@@ -212,7 +216,8 @@ async def _spare_identifies(bot: ShardedBot) -> None:
             reset_after / 3600,
             f"{until:%Y-%m-%d %H:%M:%S}",
         )
-        await asyncio.sleep(seconds)
+        with bot.waiting():
+            await asyncio.sleep(seconds)
         if starts > 0:
             return
 

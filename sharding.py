@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from discord.ext import commands
-from discord.gateway import DiscordWebSocket
+from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from discord.shard import Shard
+
+
+class _Shard(Shard):
+    """A shard whose way back to Discord can be cut off.
+
+    discord.py's own takes a cancellation for the end of this attempt, and whoever has stopped the bot
+    meanwhile waits for ever.
+    """
+
+    async def reidentify(self, exc: ReconnectWebSocket) -> None:
+        """Come back with the old session or a new one."""
+        await super().reidentify(exc)
+        _heed_cancellation()
+
+    async def reconnect(self) -> None:
+        """Come back with a new session."""
+        await super().reconnect()
+        _heed_cancellation()
+
+
+def _heed_cancellation() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class ShardedBot(commands.AutoShardedBot):
@@ -24,6 +49,16 @@ class ShardedBot(commands.AutoShardedBot):
     def __init__(self, *, wait_to_identify: Callable[[], Awaitable[None]] | None, **options: Any) -> None:
         super().__init__(**options)
         self._wait_to_identify = wait_to_identify
+        self.waits = 0  # how many shards are not connected yet because they wait on purpose
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait on purpose for as long as the block lasts: nothing is wrong."""
+        self.waits += 1
+        try:
+            yield
+        finally:
+            self.waits -= 1
 
     async def launch_shards(self) -> None:
         """Connect the shards that are not connected yet."""
@@ -41,13 +76,14 @@ class ShardedBot(commands.AutoShardedBot):
         websocket = await asyncio.wait_for(connecting, self.shard_connect_timeout)
         # Not public, and the same in discord.py since 2020: the tests of connecting are what pins it.
         inner: dict[str, Any] = self.__dict__
-        shard = Shard(websocket, self, inner["_AutoShardedClient__queue"].put_nowait)
+        shard = _Shard(websocket, self, inner["_AutoShardedClient__queue"].put_nowait)
         inner["_AutoShardedClient__shards"][shard_id] = shard
         shard.launch()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Wait until Discord may take one more identify of this bot."""
-        if self._wait_to_identify is not None:
-            await self._wait_to_identify()
-        else:
-            await super().before_identify_hook(shard_id, initial=initial)
+        with self.waiting():
+            if self._wait_to_identify is not None:
+                await self._wait_to_identify()
+            else:
+                await super().before_identify_hook(shard_id, initial=initial)

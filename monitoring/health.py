@@ -30,7 +30,7 @@ LOST_SECONDS = 600.0
 
 
 class Health:
-    """What is known of one bot; None: it is being opened."""
+    """What is known of one bot; None: it is being opened or closed."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.bot: Colloquy | None = None
@@ -39,8 +39,8 @@ class Health:
         self._writing = WritingCheck(clock)
 
     def look(self) -> None:
-        """Note whether Discord is there, if it should be; to be called every few seconds."""
-        if self.bot is None or not gateway_problem(self.bot):
+        """Note whether Discord is there, if it should be by now; to be called every few seconds."""
+        if self.bot is None or self.bot.waits or not gateway_problem(self.bot):
             self._seen_at = self._clock()
 
     @property
@@ -52,7 +52,7 @@ class Health:
         """What is missing, by check: a few words for each; empty when the bot is ready."""
         bot = self.bot
         if bot is None:
-            return {"process": "starting"}
+            return {"process": "starting or stopping"}
         found = {
             "process": "stopping" if bot.assistant.stopping else "",
             "discord": gateway_problem(bot),

@@ -150,6 +150,21 @@ async def test_without_an_identify_left_the_bot_does_not_connect(bot: Colloquy, 
     assert len(fake.gateway.identifies) == 1
 
 
+async def test_a_stop_does_not_wait_for_a_shard_that_comes_back(bot: Colloquy, fake: FakeDiscord) -> None:
+    """While a lost shard waits until it may identify again, the bot can be stopped at once."""
+    running = asyncio.create_task(stay_connected(bot, fake.token, FIRST_PAUSE))
+    await fake.ready()
+    await asyncio.wait_for(bot.wait_until_ready(), 5)
+    await fake.drop_connection(resumable=False)
+    async with asyncio.timeout(20):
+        while not bot.waits:  # noqa: ASYNC110 (what discord.py does sets no event)
+            await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+
+    assert running.cancelled()
+
+
 async def test_wrong_token_is_a_mistake_in_the_settings(tmp_path: Path, fake: FakeDiscord) -> None:
     """The process says where to get the token and ends with the status that keeps it from being restarted."""
     host = Host(tmp_path, fake, "http://127.0.0.1:1")

@@ -54,7 +54,7 @@ async def test_before_it_is_open_the_bot_is_alive_and_not_ready() -> None:
         await asyncio.sleep(0.6)  # it looks every half second
 
         assert (await watcher.get("/healthz"))[0] == 200
-        assert await watcher.ready() == (503, {"process": "starting"})
+        assert await watcher.ready() == (503, {"process": "starting or stopping"})
 
 
 async def test_a_lost_connection_to_discord_is_told_until_it_is_back(
@@ -87,6 +87,22 @@ async def test_what_only_a_new_start_may_mend_is_told_by_healthz(
             return (await watcher.get("/healthz"))[0] == 200
 
         await until(is_alive, 20)
+
+
+async def test_a_bot_that_waits_on_purpose_is_alive(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """Whoever spares its last identifies, for hours if need be, must not be started anew meanwhile."""
+    async with watched_bot(fake, database_url, vendor.url) as (bot, watcher):
+        fake.fail("GET", "/gateway", times=1000, status=503)
+        await fake.drop_connection()
+        await until_ready_says(watcher, {"discord": "not connected"})
+        with bot.waiting():
+            watcher.clock.added = 2 * LOST_SECONDS
+            await asyncio.sleep(0.6)  # it looks every half second
+
+            assert (await watcher.get("/healthz"))[0] == 200
+            assert (await watcher.ready())[0] == 503
 
 
 async def test_a_connection_that_has_gone_silent_is_told(
