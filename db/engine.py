@@ -56,7 +56,7 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self._owed: deque[Callable[[AsyncConnection], Awaitable[object]]] = deque()
         self._closed = False
-        self._failing = False
+        self.failing = False  # whether the books could not be written when that was last tried
         self.listeners: list[Callable[[str], None]] = []  # told when the books close, and when they open
 
     async def prepare(self) -> None:
@@ -168,9 +168,9 @@ class Database:
 
     def note(self, failure: DatabaseError | None) -> None:
         """Remember whether the books can be written; the listeners are told when that changes."""
-        if self._failing is (failure is not None):
+        if self.failing is (failure is not None):
             return
-        self._failing = failure is not None
+        self.failing = failure is not None
         sentence = "The books can be written again."
         if failure is not None:
             reason = explain(failure).reason

@@ -1,4 +1,4 @@
-"""What goes on beside the answers where several processes share a database, and ends what a dead one left."""
+"""What goes on beside the answers: what is owed is written, and what a dead process left is ended."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import Database, DatabaseError
 from db.ledger import Reconciled, attempts, reconcile, requests
+from db.probe import prove_writable
 from db.server import IDENTIFY_SECONDS, read_living, seconds_up, take_turn_to_identify
 
 log = logging.getLogger(__name__)
@@ -89,13 +90,11 @@ async def wait_to_identify(database: Database, seconds: float = IDENTIFY_SECONDS
 async def keeping(
     database: Database, *chores: Callable[[], Awaitable[object]], seconds: float = ROUND_SECONDS
 ) -> AsyncIterator[None]:
-    """While the block lasts, show that this process lives, end what dead ones left, and do the chores.
+    """While the block lasts, write what is owed, and see whether the books can be written again.
 
-    On SQLite there is nobody else, so there is nothing to do.
+    And where others may share the database: show that this process lives, end what dead ones left, and do
+    the chores.
     """
-    if database.process == 0:
-        yield
-        return
     task = asyncio.create_task(_keep(database, chores, seconds))
     try:
         yield
@@ -116,10 +115,13 @@ async def _keep(
         try:
             await database.show_presence()
             await database.write_owed()
-            for chore in chores:
-                await chore()
-            if rounds % ROUNDS_BETWEEN_LOOKS == 0:
-                missed = await end_orphans(database, missed)
+            if database.failing:
+                await database.run(prove_writable)
+            if database.process:  # on SQLite there is nobody else
+                for chore in chores:
+                    await chore()
+                if rounds % ROUNDS_BETWEEN_LOOKS == 0:
+                    missed = await end_orphans(database, missed)
         except DatabaseError as error:
             database.note(error)
         except Exception:  # it must not be the last round

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text
 
 from assistant import KeyMemory
 from assistant.values import Answer, Limits, Refusal
-from db.engine import Connection, Database, open_database
+from db.engine import Connection, Database, DatabaseError, open_database
 from db.history import ConversationKey, read_turns
 from db.keeping import end_orphans, find_orphans, keeping
 from db.ledger import admit, begin_attempt, requests
@@ -22,7 +22,7 @@ from db.server import PROCESSES, read_living
 from providers.base import Key, QuotaExhausted
 from providers.pool import KeyPool, Ring, Status
 from tests.assistant.scene import GatedChat, Scene
-from tests.db.entries import attempt, discrepancies, request
+from tests.db.entries import attempt, book, discrepancies, request
 from tests.fakes import ScriptedChat, ScriptedImages, answer, key
 
 ROOT = Path(__file__).parent.parent.parent
@@ -102,6 +102,21 @@ async def test_sqlite_has_one_process(tmp_path: Path) -> None:
         assert await database.run(read_living) == set()
         assert await end_orphans(database) == [1]
         assert await discrepancies(database) == []
+
+
+async def test_sqlite_writes_what_is_owed_without_being_asked(tmp_path: Path) -> None:
+    """With room again the bookings are made and the host is told, even if nobody asks anything more."""
+    told: list[str] = []
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}") as database:
+        database.listeners.append(told.append)
+        database.note(DatabaseError("no room"))
+        database.owe(lambda connection: book(connection, request(1)))
+        async with keeping(database, seconds=0.02):
+            await until(lambda: len(told) == 2)
+
+        assert database.owed == 0
+        assert told[1] == "The books can be written again."
+        assert [row.state for row in await Scene(database).attempts()] == ["settled"]
 
 
 async def test_what_a_living_process_answers_is_left_alone(one: Database, other: Database) -> None:
