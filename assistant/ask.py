@@ -42,6 +42,7 @@ from assistant.values import (
     Refusal,
     Refused,
     Waiting,
+    reason_of,
 )
 from db.engine import Connection, Database, DatabaseError
 from db.history import MOST_TURNS, ConversationKey, read_turns, wait_for_conversation
@@ -131,7 +132,7 @@ class Asking:
             asked.end = Refusal(BOOKS_CLOSED, "failed")
         except ProviderError as error:
             log.warning("no answer: %s", error.detail)
-            asked.end = Refusal(str(error), "failed")
+            asked.end = Refusal(str(error), reason_of(error))
         finally:
             booking = asked.booking
             if asked.end is not None or booking.request_id:  # else it was seen before
@@ -242,8 +243,8 @@ class Asking:
         outcome = "partial" if reason in ("interrupted", "stopped") else "answered"
         await booking.settle(usage, outcome, keep if text.strip() else None)
         if not text.strip():
-            sentence = ContentRefused.sentence if reason == "content_filter" else EMPTY_ANSWER
-            asked.end = Refusal(sentence, "failed")
+            filtered = reason == "content_filter"
+            asked.end = Refusal(ContentRefused.sentence) if filtered else Refusal(EMPTY_ANSWER, "failed")
             return
         route = self._router.offering(booking.target.full_name)[0]
         fallback = work.model is None and route is not self._router.routes[0]

@@ -21,9 +21,11 @@ from assistant.values import (
     PictureOrder,
     PictureRefused,
     Pictures,
+    Reason,
     Refusal,
     Refused,
     Waiting,
+    reason_of,
 )
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from db.pictures import Made, StoredPictures, add_pictures, forget_pictures, read_pictures
@@ -53,7 +55,7 @@ class _Ordered:
     booking: Booking
     seed: int  # of the first picture
     made: dict[int, Picture] = field(default_factory=dict)  # by their place in the order
-    missed: dict[str, None] = field(default_factory=dict)  # why others were not made: sentences, in order
+    missed: dict[str, Reason] = field(default_factory=dict)  # why others were not made: sentences, in order
     stopped: bool = False
     forgotten: bool = False  # its member was forgotten while it was drawn
     end: Pictures | Refusal | None = None
@@ -109,7 +111,7 @@ class Imagining:
         except Stopped:
             ordered.end = Refusal(STOPPED, "stopped")
         except (Refused, DatabaseError, ProviderError) as error:
-            ordered.end = Refusal(_sentence_for(error), "refused" if isinstance(error, Refused) else "failed")
+            ordered.end = Refusal(_sentence_for(error), reason_of(error))
         finally:
             if ordered.end is not None or ordered.booking.request_id:  # else it was seen before
                 self._figures.count_end("imagine", ordered.end, ordered.booking.seconds)
@@ -184,7 +186,7 @@ class Imagining:
             pixels = picture.width * picture.height
             await part.settle(replace(picture.usage, pixels=pixels, steps=picture.steps or 0), "answered")
         except (Refused, DatabaseError, ProviderError) as error:
-            ordered.missed[_sentence_for(error)] = None
+            ordered.missed[_sentence_for(error)] = reason_of(error)
         finally:
             if part.open:
                 await part.abandon()
@@ -195,7 +197,7 @@ class Imagining:
         pictures = [ordered.made[place] for place in sorted(ordered.made)]
         if not pictures:
             await booking.close("failed")
-            ordered.end = Refusal(next(iter(ordered.missed), STOPPED))
+            ordered.end = Refusal(*next(iter(ordered.missed.items()), (STOPPED, "stopped")))
             return
         row = _row(ordered, pictures)
 

@@ -19,9 +19,19 @@ PERIODS: tuple[Period, ...] = ("today", "7 days", "30 days")
 # How an answer ended: as the vendor says, or because somebody stopped it.
 EndReason = FinishReason | Literal["stopped"]
 
+# Why there is no answer: it was not allowed, or a vendor's filter had something against it; its member
+# stopped it; something does not work.
+Reason = Literal["refused", "stopped", "failed"]
+
 
 class Refused(Exception):
     """A request that is not answered, and costs nothing; the text is one sentence for the member."""
+
+
+def reason_of(error: Exception) -> Reason:
+    """Whether somebody refused, or something does not work."""
+    refused = isinstance(error, Refused) or getattr(error, "kind", "") in ("content", "not_affordable")
+    return "refused" if refused else "failed"
 
 
 class PictureRefused(Refused):
@@ -197,7 +207,7 @@ class Refusal:
     """No answer, and why: one sentence for the member."""
 
     sentence: str
-    reason: Literal["refused", "stopped", "failed"] = field(default="refused", compare=False)
+    reason: Reason = field(default="refused", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

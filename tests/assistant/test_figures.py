@@ -88,6 +88,7 @@ async def test_every_kind_of_end_is_counted_as_it_is_booked(database: Database) 
     assert scene.assistant.figures.answers == {
         ("ask", "answered"): 1,
         ("ask", "partial"): 1,
-        ("ask", "failed"): 3,
+        ("ask", "failed"): 2,
+        ("ask", "refused"): 1,
     }
     assert sum(scene.assistant.figures.first_text.counts) == 2
