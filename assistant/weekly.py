@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from assistant.periods import Days, find_zone, monday_of, start_of, today
-from db.engine import Database
+from db.engine import Connection, Database, DatabaseError
 from db.guild_settings import read_time_zone
 from db.usage import Grouping
 from db.weekly import (
@@ -103,8 +103,15 @@ class WeeklyReports:
         return not self._stopped and await self._change(report.subscription, report.posted)
 
     async def give_back(self, report: DueReport) -> None:
-        """Note that it is not posted yet."""
-        await self._change(report.posted, report.subscription)
+        """Note that it is not posted yet, now or as soon as the database can be written."""
+
+        async def note(connection: Connection) -> None:
+            await change_subscription(connection, report.posted, report.subscription)
+
+        try:
+            await self._database.run(note)
+        except DatabaseError:
+            self._database.owe(note)
 
     async def arrived(self, report: DueReport) -> None:
         """Note that it could be posted."""

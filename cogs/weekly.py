@@ -50,25 +50,24 @@ class Weekly(commands.Cog):
         await self._bot.wait_until_ready()
         pause = self._bot.calls.late_seconds
         while True:
-            seconds = await self._post_due()
-            if seconds is None:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_SLEEP_SECONDS)
-            else:
-                await asyncio.sleep(min(seconds, LONGEST_SLEEP_SECONDS))
+            all_done, seconds = await self._post_due()
+            if all_done:
                 pause = self._bot.calls.late_seconds
+            else:
+                seconds, pause = min(seconds, pause), min(2 * pause, LONGEST_SLEEP_SECONDS)
+            await asyncio.sleep(min(seconds, LONGEST_SLEEP_SECONDS))
 
-    async def _post_due(self) -> float | None:
-        """Post what is due, and give the seconds until more will be; None: something needs another try."""
+    async def _post_due(self) -> tuple[bool, float]:
+        """Post what is due: whether nothing needs another try, and the seconds until more will be due."""
         try:
             due, seconds = await self._bot.assistant.weekly.due()
         except Exception:
             log.exception("who gets a weekly report cannot be read")
-            return None
+            return False, LONGEST_SLEEP_SECONDS
         done = [await self._post(report) for report in due]
-        if not all(done):
-            return None
-        return 0 if due else seconds  # posting took its time
+        if due and all(done):  # posting took its time
+            return True, 0
+        return all(done), seconds
 
     async def _post(self, report: DueReport) -> bool:
         """Post a report; False: another try may help."""
