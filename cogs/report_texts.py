@@ -13,6 +13,7 @@ from assistant.limits import in_unit
 from assistant.periods import Days
 from assistant.usage import Report
 from assistant.values import Line, Totals
+from cogs.splitting import shorten
 
 Scope = Literal["server", "host"]
 TITLES: dict[Scope, str] = {"server": "Usage of this server", "host": "Usage of the whole bot"}
@@ -25,7 +26,6 @@ CENT = 10_000  # millionths of a dollar
 LEAST_SHOWN = 100
 NAME_LENGTH = 60
 CHART = "usage.png"
-MESSAGE_LENGTH = 2000  # Discord's limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def as_message(report: Report, picture: bytes | None, reader: Reader) -> tuple[s
         f"{totals.unpriced_share:.0%} of requests unpriced"
     )
     heading = f"**{_title(report)}, {days_of(report.days)}**, by {report.by}"
-    text = f"{heading}\n{sums}\n{_list(report, reader)}\n-# {_notes(report)}"
-    return text[:MESSAGE_LENGTH], _files(report, picture)
+    text = shorten(f"{heading}\n{sums}\n{_list(report, reader)}", f"-# {_notes(report)}")
+    return text, _files(report, picture)
 
 
 def _title(report: Report) -> str:

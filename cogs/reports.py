@@ -73,6 +73,12 @@ def _asked(scope: str, period: str, by: str) -> Asked:
 _ASKED = r"(?P<scope>server|host):(?P<period>[a-z0-9 .-]+):(?P<by>[a-z]+)"
 
 
+def _in_words(period_name: str) -> str:
+    """A named period as it is, and dates as people write them: those without an end go on to today."""
+    first, dots, last = period_name.partition("..")
+    return f"{first} to {last or 'today'}" if dots else first
+
+
 def _custom_id(what: str, asked: Asked) -> str:
     return f"report:{what}:{asked.scope}:{asked.period_name}:{asked.by}"
 
@@ -84,7 +90,7 @@ class ReportMenu(discord.ui.DynamicItem[Select], template=rf"report:(?P<what>per
         if what == "period":
             names = list(dict.fromkeys((*NAMED_PERIODS, asked.period_name)))
             chosen = asked.period_name
-            options = [(_sentence_case(name.replace("..", " to ")), name) for name in names]
+            options = [(_sentence_case(_in_words(name)), name) for name in names]
         else:
             chosen = asked.by
             options = [(f"By {name}", name) for name in GROUPINGS[asked.scope]]
