@@ -48,6 +48,7 @@ class Request(Base):
     __table_args__ = (
         UniqueConstraint("interaction_id"),
         Index("ix_requests_open", "id", sqlite_where=text("open")),
+        Index("ix_requests_response", "id", sqlite_where=text("response <> ''")),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
@@ -66,6 +67,8 @@ class Request(Base):
         server_default=text("0")
     )  # that answers it; 0: the only one there is
     outcome: Mapped[str]  # "" while open; then answered, partial, failed or lost
+    # How to reach whoever asked, sealed, until the end of the answer has been shown to them; "" from then on.
+    response: Mapped[str] = mapped_column(server_default=text("''"))
 
 
 class Attempt(Base):
@@ -141,6 +144,7 @@ class HistoryEntry(Base):
     attached: Mapped[str] = mapped_column(server_default=text("''"))
     pictures: Mapped[int] = mapped_column(server_default=text("0"))
     finish_reason: Mapped[str] = mapped_column(server_default=text("''"))  # of an answer; "": not known
+    model: Mapped[str] = mapped_column(server_default=text("''"))  # that was chosen for it; "": none was
 
 
 class HistoryPicture(Base):
