@@ -24,6 +24,7 @@ from assistant.values import (
     BudgetNotice,
     Forgotten,
     LastAnswer,
+    Left,
     Limits,
     ModelChoice,
     More,
@@ -35,6 +36,7 @@ from assistant.weekly import WeeklyReports
 from db.engine import Connection, Database, DatabaseError
 from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
 from db.pictures import forget_pictures_of
+from db.responses import take_left
 from providers.router import ChatRouter, ImageRouter
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Assistant:
         self.weekly = WeeklyReports(database)
         self.deliveries = Deliveries(database)
         self.figures = Figures()
+        self._asked_for_left = False
         shared = self._running, self.figures
         self._asking = Asking(database, chat_router, conversation, limits, *shared)
         per_channel = conversation.answers_per_channel
@@ -135,6 +138,21 @@ class Assistant:
             return replace(await forget_member(connection, user_id), pictures=pictures)
 
         return await self._database.run(forget)
+
+    async def take_left(self) -> list[Left]:
+        """What killed processes left untold: once at the start, and again where others share the database.
+
+        Whoever takes it has to tell.
+        """
+        if self._asked_for_left and not self.shares_database:
+            return []
+        self._asked_for_left = True
+        return await self._database.run(lambda connection: take_left(connection, self._database.process))
+
+    @property
+    def shares_database(self) -> bool:
+        """Whether other processes may use the same one."""
+        return self._database.process != 0
 
     async def status(self) -> StatusReport:
         """How the providers and their keys are."""

@@ -124,17 +124,24 @@ class LiveReply:
             self._change()
 
     async def finish_text(
-        self, text: str, *, note: str = "", footer: str = "", view: discord.ui.View | None = None
+        self,
+        text: str,
+        *,
+        note: str = "",
+        footer: str = "",
+        view: discord.ui.View | None = None,
+        in_one: bool = False,
     ) -> Delivery:
         """Show a model's whole text. Past four messages it comes as a file, and its beginning stays shown.
 
         `note` is a line that has to be seen; `footer` one that is left out where it would take a message.
+        `in_one`: it is not known what stands below the first message, so what is longer comes as a file.
         """
         parts = [part.shown for part in split_text(self.heading + displayable(text))]
         files: Sequence[Upload] = ()
         if note:
             parts = add_line(parts, note)
-        if len(parts) > MOST_MESSAGES:
+        if len(parts) > (1 if in_one else MOST_MESSAGES):
             content = sendable(text).encode()
             fits = len(content) <= self._surface.file_limit
             files = [Upload("answer.md", content)] if fits else ()

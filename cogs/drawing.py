@@ -44,20 +44,23 @@ class Drawings:
         origin, stop = order.origin, StopSignal()
         heading = heading_of(order.prompt)
         reply = LiveReply(surface, heading, view=stop_view(origin.interaction_id))
-        delivery = Delivery.NONE
+        delivery: Delivery | None = None
         with self._stops.counted(origin.interaction_id, origin.user_id, stop), timer(surface, stop):
             async with reply:
                 try:
                     end, seconds = await self._listen(order, stop, reply)
                 except asyncio.CancelledError:
                     await reply.finish([heading + RESTARTING])
+                    self._assistant.deliveries.note(origin.interaction_id, "")
                     raise
-                if isinstance(end, Refusal):
+                if reply.gone:
+                    delivery = Delivery.NONE
+                elif isinstance(end, Refusal):
                     await reply.finish([heading + end.sentence])
-                elif end is not None and not reply.gone:
+                elif end is not None:
                     delivery = await _deliver(order, end, seconds, reply, surface.file_limit)
-        if isinstance(end, Pictures) or reply.gone:
-            self._assistant.deliveries.note(origin.interaction_id, delivery.value)
+        if end is not None or reply.gone:  # else it is being drawn elsewhere
+            self._assistant.deliveries.note(origin.interaction_id, delivery.value if delivery else "")
 
     async def _listen(
         self, order: PictureOrder, stop: StopSignal, reply: LiveReply
