@@ -1,7 +1,7 @@
-"""Interaction tokens, sealed for the database.
+"""How to reach those who asked, sealed for the database: interaction tokens, or channels of messages.
 
-Whoever has one may write in the bot's name for a quarter of an hour. After a kill the next start needs those
-of the answers that were cut off.
+Whoever has a token may write in the bot's name for a quarter of an hour. After a kill the next start needs
+those of the answers that were cut off.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Seal:
         self._key = hashlib.blake2b(secret.encode(), digest_size=32, person=b"interactions").digest()
         self._fernet: Fernet | None = None
 
-    def close(self, token: str) -> str:
-        """The token as nobody else can read it."""
-        return self._cipher().encrypt(token.encode()).decode()
+    def close(self, response: str | int) -> str:
+        """A token, or a channel's id, as nobody else can read it."""
+        return self._cipher().encrypt(str(response).encode()).decode()
 
     def open(self, sealed: str) -> str | None:
-        """The token; None if it is of no use any more, or was sealed by a bot with another token."""
+        """What was sealed; None if it is of no use any more, or was sealed by a bot with another token."""
         from cryptography.fernet import InvalidToken
 
         try:

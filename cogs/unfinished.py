@@ -67,10 +67,13 @@ class Unfinished(commands.Cog):
 
     async def _tell(self, left: Left) -> None:
         bot = self._bot
-        token = bot.seal.open(left.response)
-        if token is None:  # it was too long ago
+        response = bot.seal.open(left.response)
+        if response is None:  # it was too long ago
             return
-        webhook = discord.Webhook.partial(bot.application_id or 0, token, client=bot)
+        if response.isdecimal():  # a channel: it was asked in a message
+            await self._reply(left, int(response))
+            return
+        webhook = discord.Webhook.partial(bot.application_id or 0, response, client=bot)
         webhook.type = discord.WebhookType.application
         for delay in bot.calls.retry_seconds:
             await asyncio.sleep(delay)
@@ -79,6 +82,14 @@ class Unfinished(commands.Cog):
                 break
         if call.outcome is Outcome.ARRIVED:
             await self._finish(left, call.result, LeftSurface(bot.calls, webhook, call.result))
+
+    async def _reply(self, left: Left, channel_id: int) -> None:
+        """Reply to the question: the reply that was being written, if any, is not known any more."""
+        channel = self._bot.get_partial_messageable(channel_id)
+        question = discord.MessageReference(
+            message_id=left.interaction_id, channel_id=channel_id, fail_if_not_exists=False
+        )
+        await self._bot.calls.attempt(channel.send(_note(left), reference=question))
 
     async def _finish(self, left: Left, message: discord.WebhookMessage, surface: LeftSurface) -> None:
         """Bring the message that was left to an end, unless it has one."""
@@ -101,10 +112,13 @@ class Unfinished(commands.Cog):
                 content = heading_of_pictures(left.pictures.prompt) + NO_PICTURES
                 await reply.finish([content], view=picture_view(left.pictures.id))
             elif is_growing:
-                note = NOT_SHOWN if left.outcome in ("answered", "partial") else CUT_OFF
-                await reply.finish([shorten(_without_status(message.content), note)])
+                await reply.finish([shorten(_without_status(message.content), _note(left))])
             else:
                 await self._bot.calls.attempt(surface.follow_up({"content": CUT_OFF}))
+
+
+def _note(left: Left) -> str:
+    return NOT_SHOWN if left.outcome in ("answered", "partial") else CUT_OFF
 
 
 def _goes_on(left: Left) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 
 from cogs.surfaces import INTERACTION_SECONDS
@@ -19,7 +19,9 @@ from tests.bot_process import bot_process
 from tests.fake_discord import FakeDiscord, FakeInteraction
 from tests.fake_vendors import FakeVendor, Reply, json_reply, openai_stream, usage
 from tests.fakes import small_png
+from tests.hosted_bot import Host
 from tests.living_bot import answered, living_bot, rows, until_done
+from tests.mentioning import BOT_MENTION, until_replied, write
 
 STREAM = {"Content-Type": "text/event-stream"}
 
@@ -50,12 +52,6 @@ def stop_buttons(interaction: FakeInteraction) -> list[str]:
 async def responses(database_url: str) -> list[str]:
     async with open_database(database_url) as database:
         return [row["response"] for row in await rows(database, "requests")]
-
-
-@pytest.fixture
-async def fake() -> Any:
-    async with FakeDiscord() as fake:
-        yield fake
 
 
 async def kill_while(
@@ -210,6 +206,26 @@ async def test_another_answer_that_was_not_shown_can_be_looked_up(
         await last.until(lambda it: answered(it, "No."), timeout=15)
 
 
+async def test_who_asked_in_a_message_gets_a_reply(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str, tmp_path: Path
+) -> None:
+    """Where mentions are answered, the question that was cut off is replied to after a kill."""
+    vendor.reply(endless("One"))
+    host = Host(tmp_path, fake, vendor.url, database_url)
+    host.write(toml=host.read("colloquy.toml") + "[chat]\nanswer_mentions = true\n")
+    async with host.start() as process:
+        await fake.ready()
+        question = await write(fake, f"{BOT_MENTION} Count.")
+        await until_replied(fake, "One", timeout=15)
+        process.kill()
+        await process.wait()
+
+    async with host.start():
+        reply = await until_replied(fake, CUT_OFF, timeout=20)
+
+    assert reply.reply_to == question.id
+
+
 async def test_what_had_been_shown_is_left_alone(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
 ) -> None:
@@ -262,6 +278,8 @@ async def test_tokens_do_not_stand_in_the_database(
     assert asked.token not in sealed
     assert Seal("another token").open(sealed) is None
     assert Seal(fake.token).open(sealed) == asked.token
+    async with bot_process(fake, vendor, database_url):  # which ends what is still open
+        await asked.until(lambda it: ends_with(it, CUT_OFF), timeout=15)
 
 
 async def test_what_was_left_too_long_ago_is_forgotten(
