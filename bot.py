@@ -277,6 +277,7 @@ async def open_bot(
 def main(arguments: list[str]) -> int:
     """Start the bot with the settings of this folder, or do another command; return the exit status."""
     options = parse(arguments)
+    os.umask(0o077)  # what is written holds what members wrote: nobody else on the machine shall read it
     if options.command != "run":
         set_up_logging("WARNING")
         return perform(options)

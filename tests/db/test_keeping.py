@@ -142,11 +142,13 @@ async def test_what_a_killed_process_left_is_ended_by_the_next_start(
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"asked\n"
-    assert await end_orphans(one) == []
+    assert await end_orphans(one, settled_seconds=0) == []
 
     process.send_signal(signal.SIGKILL)
     await process.communicate()
-    await until(lambda: end_orphans(one))  # the server sees it when it looks at the connection
+    await until(
+        lambda: end_orphans(one, settled_seconds=0)
+    )  # the server sees it when it looks at the connection
 
     scene = Scene(one)
     assert await scene.outcomes() == {1: "lost"}
