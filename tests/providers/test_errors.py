@@ -108,6 +108,50 @@ def test_an_error_carries_status_and_wait() -> None:
     assert read_error(200, {}, b'{"error": "no status"}').status == 502
 
 
+QUOTA = error("You exceeded your current quota", "insufficient_quota")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "seconds"),
+    [
+        pytest.param(429, {"retry-after-ms": "200"}, QUOTA, None, id="quota, milliseconds"),
+        pytest.param(429, {"Retry-After": "1"}, QUOTA, None, id="quota, a second"),
+        pytest.param(429, {"Retry-After": "120"}, QUOTA, None, id="quota, two minutes"),
+        pytest.param(429, {"Retry-After": "121"}, QUOTA, 121, id="quota, more than two minutes"),
+        pytest.param(
+            429,
+            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s"},
+            QUOTA,
+            None,
+            id="quota, the minute's limit is spent too",
+        ),
+        pytest.param(
+            429,
+            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "23h"},
+            error("50 per day"),
+            82800,
+            id="a day's limit, with its header",
+        ),
+        pytest.param(
+            429, {"x-ratelimit-remaining-req-minute": "0"}, error("50 per day"), None, id="a day, a minute's"
+        ),
+        pytest.param(429, {"Retry-After": "80"}, error("50 per day"), 80, id="a day's limit, named"),
+        pytest.param(402, {"RateLimit": '"api";r=0;t=3'}, {}, None, id="credit, RateLimit"),
+        pytest.param(402, {"RateLimit": '"api";r=0;t=300'}, {}, None, id="credit, a long RateLimit"),
+        pytest.param(402, {"x-ratelimit-remaining-req-minute": "0"}, {}, None, id="credit, a minute's"),
+        pytest.param(402, {"retry-after-ms": "200"}, {}, None, id="credit, milliseconds"),
+        pytest.param(402, {"Retry-After": "30"}, {}, 30, id="credit, named"),
+    ],
+)
+def test_a_spent_quota_is_not_taken_for_a_full_minute(
+    status: int, headers: Mapping[str, str], body: Any, seconds: float | None
+) -> None:
+    """Short times that may be of another limit do not bring a spent account back; its own time does."""
+    read = read_error(status, headers, json.dumps(body).encode())
+
+    assert (read.kind, read.retry_after) == ("exhausted", seconds)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
     lambda inner: (
@@ -161,7 +205,10 @@ def test_a_body_nested_without_end_is_read(opening: bytes) -> None:
         pytest.param({"retry-after-ms": "x", "Retry-After": "60"}, 60, id="broken milliseconds"),
         pytest.param({"RateLimit": '"api";r=0;t=55'}, 55, id="Hugging Face, spent"),
         pytest.param({"RateLimit": '"api"; r=0; t=55'}, 55, id="Hugging Face, with spaces"),
+        pytest.param({"RateLimit": '"api";t=55;r=0'}, 55, id="Hugging Face, the other order"),
         pytest.param({"RateLimit": '"api";r=12;t=55'}, None, id="Hugging Face, not spent"),
+        pytest.param({"RateLimit": '"api";r=0;t=0'}, 0, id="Hugging Face, open again"),
+        pytest.param({"RateLimit": '"a";r=9;t=300, "b";r=0;t=5'}, 5, id="two limits, one spent"),
         pytest.param({"RateLimit": '"api";r=0;t=9', "Retry-After": "3"}, 3, id="Retry-After comes first"),
         pytest.param(
             {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"},
@@ -203,7 +250,7 @@ dates = st.datetimes().map(lambda moment: moment.strftime("%a, %d %b %Y %H:%M:%S
 loose_dates = st.from_regex(
     r"\d{1,2} (Jan|Feb|Xyz) \d{1,5} \d\d?:\d\d?(:\d\d)? ([+-]\d{1,6}|EST)", fullmatch=True
 )
-rate_limits = st.from_regex(r'"api";r=0;t=\d{1,30}', fullmatch=True)
+rate_limits = st.from_regex(r'"api";(r=0;t=\d{1,30}|t=\d{1,30};r=0)', fullmatch=True)
 numbers = (st.floats() | st.integers()).map(str)
 
 
