@@ -76,8 +76,8 @@ class Usage:
     reasoning_tokens: int = 0
     pictures: int = 0
     estimated: bool = False
-    pixels: int = 0
-    steps: int = 0  # of pictures  # of all its pictures
+    pixels: int = 0  # of all its pictures
+    steps: int = 0  # of a picture
 
 
 @dataclass(frozen=True, slots=True)
