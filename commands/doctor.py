@@ -169,8 +169,9 @@ async def _check_chat(route: Route[ChatProvider], key: Key) -> Check:
         async with asyncio.timeout(CALL_SECONDS), aclosing(route.provider.stream(QUESTION, key)) as events:
             async for event in events:
                 if isinstance(event, Completion):
-                    used = f"{event.usage.prompt_tokens} + {event.usage.completion_tokens} tokens"
-                    return Check(name, True, f"answered ({used})")
+                    usage = event.usage
+                    used = f" ({usage.prompt_tokens} + {usage.completion_tokens} tokens)"
+                    return Check(name, True, f"answered{'' if usage.estimated else used}")
     except ProviderError as error:
         return _failure(name, error)
     except TimeoutError:

@@ -62,7 +62,7 @@ class LocalModel:
                 await asyncio.wait([work])
         if (text := reading.finish()) != "":
             yield Delta(text)
-        yield reading.completion(request, self.model)
+        yield reading.completion(self.model)
 
     def _answer(self, body: dict[str, Any], take: Any) -> None:
         """Run one question to its end. Called in a worker thread."""
