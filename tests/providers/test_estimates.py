@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from providers.base import NO_KEY, AttachedPicture, ChatRequest, Completion, Message, Role, Usage
 from providers.estimates import GUESS, PICTURE_TOKENS, Estimates, guess_tokens, measure
 from providers.router import ChatRouter
-from tests.fakes import RecordedLedger, ScriptedChat, answer, chat_route
+from tests.fakes import RecordedLedger, ScriptedChat, Step, answer, chat_route
 from tests.providers.helpers import collect
 from tests.providers.test_local import local, model_file, with_model
 from tests.real_texts import ANSWER_TOKENS, COUNTS, KINDS, MESSAGE_TOKENS, pieces_of
@@ -199,7 +199,8 @@ async def test_counts_that_cannot_be_true_are_booked_as_estimates(
     counted: Usage, context: int | None, booked: Usage, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Beyond the context, far beyond the estimate, or nothing for a text: marked, and logged once a model."""
-    chat = ScriptedChat(*([LONG, Completion(LONG, counted, "stop", "m")] for _ in range(2)))
+    script: list[Step] = [LONG, Completion(LONG, counted, "stop", "m")]
+    chat = ScriptedChat(script, script)
     router = ChatRouter([chat_route(chat, context_tokens=context)])
 
     for _ in range(2):
