@@ -54,7 +54,9 @@ class ChatCompletions:
         counted: Usage | None = None  # what was last handed on
         try:
             if self._entry.stream:
-                streamed = self._transport.events(self._url, body, key, lambda: reading.is_under_way)
+                streamed = self._transport.events(
+                    self._url, body, key, lambda: reading.is_under_way, auth=self._entry.auth
+                )
                 async with aclosing(streamed) as groups:
                     while not reading.is_done:
                         group = await (self._soon(groups) if reading.is_over else anext(groups, None))
@@ -72,7 +74,9 @@ class ChatCompletions:
                 if not reading.is_done and not reading.is_whole and reading.finish_reason is None:
                     raise broken_reply("the vendor's stream broke off")
             else:
-                reply = await self._transport.post(self._url, body, key, accept="application/json")
+                reply = await self._transport.post(
+                    self._url, body, key, accept="application/json", auth=self._entry.auth
+                )
                 if reply.rest_seconds is not None:
                     yield Rest(reply.rest_seconds)
                 if (text := reading.take(reply.read_object(key))) != "":
