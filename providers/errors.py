@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ TOO_LONG_WORDS = (
     "context window",
 )
 DAILY_WORDS = ("per 86400s", "per day", "per-day", "daily limit", "monthly")
-BALANCE_WORDS = ("exhausted balance", "limit exceeded")  # fal; OpenRouter, of a key's own limit
+BALANCE_WORDS = ("exhausted balance", "key limit exceeded")  # fal, OpenRouter
 FILTER_WORDS = ("moderation", "input was flagged", "prompt was flagged")
 # Gemini's words for a key; at the beginning, where nothing is quoted.
 KEY_WORDS = ("api key not valid", "api key expired")
@@ -93,13 +93,13 @@ CREDENTIAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class VendorWords:
-    """What a body says, whatever its shape."""
+    """What a refusal says in its body, whatever its shape, or in its headers."""
 
     text: str
-    codes: tuple[str, ...] = ()
+    codes: tuple[str, ...]
     status: int | None = None
     estimated_time: float | None = None
-    is_page: bool = False  # HTML or plain text, and not the JSON that vendors send
+    is_page: bool = False  # HTML or plain text alone, and not the JSON that vendors send
 
 
 def read_error(
@@ -112,29 +112,20 @@ def read_error(
     """
     if secret:  # now, before a cut could leave half of it
         body = body.replace(secret.encode(errors="replace"), b"[key]")
-    words = _words_of(body)
+    words = _words_of(body, headers)
     failed, worked = status >= 500, seconds > SECONDS_WITHOUT_WORK
     if status < 400:  # an error inside a 200 may name its own status; the model had been started then
         status, worked = words.status or 502, words.status is not None
-    said = headers.get("X-Error-Message", "")
-    text = words.text or said
-    code = headers.get("X-Error-Code", "")
-    codes = (*words.codes, code)
     retry_after = read_retry_after(headers)
-    if failed:
-        kind = next((BY_CODE[each] for each in codes if BY_CODE.get(each) in OF_THE_REQUEST), Unavailable)
-    elif words.is_page and status in IN_OWN_WORDS and not (code or said):
-        kind = Unavailable
-    else:
-        kind = _kind(status, text.lower(), codes, headers, retry_after)
+    kind = _kind(status, words, headers, retry_after, failed=failed)
     if kind is QuotaExhausted:
-        retry_after = _wait_for_quota(status, codes, headers, retry_after)
+        retry_after = _wait_for_quota(status, words, headers, retry_after)
     elif kind is Unavailable and words.estimated_time is not None:
         retry_after = retry_after or words.estimated_time
     request = headers.get("x-request-id") or headers.get("cf-ray")  # what the vendor's support asks for
     where = f"HTTP {status} (request {request})" if request else f"HTTP {status}"
     return kind(
-        safe_detail(f"{where}: {text or 'no text'}", secret),
+        safe_detail(f"{where}: {words.text or 'no text'}", secret),
         status=status,
         retry_after=retry_after,
         maybe_billed=worked and status in GATEWAY_GAVE_UP,
@@ -142,8 +133,16 @@ def read_error(
 
 
 def _kind(
-    status: int, text: str, codes: Sequence[str], headers: Mapping[str, str], retry_after: float | None
+    status: int,
+    words: VendorWords,
+    headers: Mapping[str, str],
+    retry_after: float | None,
+    *,
+    failed: bool,
 ) -> type[ProviderError]:
+    """The class of a refusal. `failed`: its status says that the vendor itself has failed."""
+    text = words.text.lower()
+
     def says(phrases: Iterable[str]) -> bool:
         return any(phrase in text for phrase in phrases)
 
@@ -151,8 +150,10 @@ def _kind(
         return ModelRetired
     if status == 429 and headers.get("x-ratelimit-limit-req-minute") == "0":
         return NotEntitled  # Mistral's way to say: no allowance for this model
-    for code in codes:
-        if code in BY_CODE:
+    if words.is_page and status in IN_OWN_WORDS:
+        return Unavailable
+    for code in words.codes:
+        if code in BY_CODE and (not failed or BY_CODE[code] in OF_THE_REQUEST):
             return BY_CODE[code]
     if status == 401 or (status == 400 and text.startswith(KEY_WORDS)):
         return KeyRejected
@@ -184,7 +185,7 @@ def _kind(
 
 
 def _wait_for_quota(
-    status: int, codes: Sequence[str], headers: Mapping[str, str], retry_after: float | None
+    status: int, words: VendorWords, headers: Mapping[str, str], retry_after: float | None
 ) -> float | None:
     """When a spent quota opens again, if the vendor has said so.
 
@@ -193,16 +194,20 @@ def _wait_for_quota(
     """
     if status != 402 and (retry_after or 0) > LONGEST_RATE_WAIT:
         return retry_after
-    return None if "insufficient_quota" in codes else read_named_wait(headers)
+    named = read_named_wait(headers)
+    is_short = (named or 0) <= LONGEST_RATE_WAIT
+    return None if is_short and "insufficient_quota" in words.codes else named
 
 
-def _words_of(body: bytes) -> VendorWords:
+def _words_of(body: bytes, headers: Mapping[str, str]) -> VendorWords:
+    said, code = headers.get("X-Error-Message", ""), headers.get("X-Error-Code", "")  # Hugging Face
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
         # HTML or plain text from some proxy: only the words matter.
         text = re.sub(r"<[^>]*>", " ", body[:LONGEST_TEXT].decode("utf-8", "replace"))
-        return VendorWords(" ".join(text.split()), is_page=bool(body.strip()))
+        is_page = bool(body.strip()) and not (said or code)
+        return VendorWords(" ".join(text.split()) or said, (code,), is_page=is_page)
     if isinstance(data, list) and data:  # Gemini wraps its error in a list
         data = data[0]
     sources = [data] if isinstance(data, dict) else []
@@ -225,7 +230,8 @@ def _words_of(body: bytes) -> VendorWords:
         waiting = source.get("estimated_time")
         if isinstance(waiting, (int, float)) and 0 <= waiting < LONGEST_BELIEVABLE:
             estimated_time = float(waiting)
-    return VendorWords("; ".join(_texts(data))[:LONGEST_TEXT], tuple(codes), status, estimated_time)
+    text = "; ".join(_texts(data))[:LONGEST_TEXT] or said
+    return VendorWords(text, (*codes, code), status, estimated_time)
 
 
 def _texts(data: Any, depth: int = 0) -> list[str]:
