@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -154,8 +156,28 @@ class Entry(PictureLimits):
     @classmethod
     def _is_an_address(cls, value: str, info: ValidationInfo) -> str:
         in_process = info.data.get("wire", "local") in ("local", "sketch")  # or a wire there is not
-        if not in_process and not re.match(r"https?://[\w\[]", value):
+        if in_process:
+            return value
+        if not re.match(r"https?://[\w\[]", value):
             raise ValueError("must be an address that begins with https:// or http://")
+        try:
+            address = urlsplit(value)
+            _ = address.port, (address.hostname or "").encode("idna")
+        except ValueError:
+            raise ValueError("is no address that can be called: look at its host and port") from None
+        if "@" in address.netloc:  # it would stand in the log, and beside a key it cannot be sent
+            raise ValueError('must not hold a password: name a setting in keys that does, and auth = "basic"')
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                "holds what JSON does not know, such as a date: put it in quotation marks"
+            ) from None
         return value
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from providers.base import ImageRequest, estimate_tokens
+from providers.base import ImageRequest
+from providers.estimates import guess_tokens
 
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
 
@@ -71,7 +72,7 @@ def fit(request: ImageRequest, limits: PictureLimits) -> tuple[ImageRequest, tup
     if seed is not None and "seed" not in limits.takes:
         seed = None
         notes.append("This model takes no seed, so the same picture cannot be made again.")
-    if limits.prompt_tokens is not None and estimate_tokens(request.prompt) > limits.prompt_tokens:
+    if limits.prompt_tokens is not None and guess_tokens(request.prompt) > limits.prompt_tokens:
         reads = f"reads about {limits.prompt_tokens} tokens of a prompt"
         notes.append(f"This model {reads}: the end of this one may be lost.")
     fitted = replace(

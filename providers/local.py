@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import logging
 import secrets
 import threading
@@ -11,7 +12,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
-from providers.base import BadRequest, ChatRequest, Completion, Delta, Key, PromptTooLong, Unavailable
+from providers.base import BadRequest, ChatRequest, Completion, Delta, Key, Unavailable
 from providers.catalog import Entry
 from providers.chat_completions import Reading, build_body
 from providers.errors import read_error, safe_detail
@@ -51,7 +52,7 @@ class LocalModel:
             try:
                 while (frame := await frames.get()) is not None:
                     if frame.get("error"):
-                        raise _read_frame_error(frame)
+                        raise read_error(200, {}, json.dumps(frame).encode())
                     if (text := reading.take(frame)) != "":
                         yield Delta(text)
                 work.result()
@@ -61,7 +62,7 @@ class LocalModel:
                 await asyncio.wait([work])
         if (text := reading.finish()) != "":
             yield Delta(text)
-        yield reading.completion(request, self.model)
+        yield reading.completion(self.model)
 
     def _answer(self, body: dict[str, Any], take: Any) -> None:
         """Run one question to its end. Called in a worker thread."""
@@ -71,13 +72,6 @@ class LocalModel:
             self._server.handle_chat_completions(body, take)
         except (RuntimeError, ValueError) as error:
             raise Unavailable(safe_detail(f"llama.cpp: {error}")) from None
-
-
-def _read_frame_error(frame: dict[str, Any]) -> Exception:
-    error = frame["error"]
-    if isinstance(error, dict) and error.get("type") == "exceed_context_size_error":
-        return PromptTooLong(safe_detail(str(error.get("message"))))
-    return read_error(200, {}, str(error).encode())
 
 
 def _load(entry: Entry) -> Any:

@@ -35,7 +35,7 @@ class Meter:
             self.sent.popleft()
         times = [now]
         if allowed is not None and len(self.sent) >= allowed:
-            times.append(self.sent[-allowed] + MINUTE)
+            times.append(self.sent[-allowed] + MINUTE + GRACE)
         if self.limit and len(self.sent) >= self.limit:
             times.append(self.last_used + 1.0)
             if now < self.believed_until:

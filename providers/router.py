@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Generic
 
 from providers.base import (
@@ -167,6 +168,12 @@ class ChatRouter(Router[ChatProvider]):
                 seen: Usage | None = None  # the vendor's last figures
                 is_all = False  # whether they are of all that has come
                 ended = False
+                check = partial(
+                    estimates.checked,
+                    route.full_name,
+                    reserved=reserved,
+                    context_tokens=route.context_tokens,
+                )
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
                     with Deadline(route.total_seconds) as deadline:
@@ -189,16 +196,17 @@ class ChatRouter(Router[ChatProvider]):
                                     if event.usage.estimated:  # nobody has counted
                                         name, text = route.full_name, event.text
                                         spent = estimates.interrupted(name, prompt_tokens, text, None)
-                                        event = replace(event, usage=spent)
                                     else:
-                                        estimates.learn(route.full_name, features, event.usage.prompt_tokens)
-                                    yield event
+                                        spent = check(event.usage, parts=[event.text])
+                                        if not spent.estimated:
+                                            estimates.learn(route.full_name, features, spent.prompt_tokens)
+                                    yield replace(event, usage=spent)
                                 else:  # nothing for the member, whose wait goes on
                                     if isinstance(event, Rest):
                                         lease.rest(event.seconds)
                                     else:
-                                        seen, is_all = event, True
-                                        yield event
+                                        seen, is_all = check(event, parts=parts), True
+                                        yield seen
                                     continue
                                 deadline.begin(route.idle_seconds)
                     if not ended:

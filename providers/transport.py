@@ -93,14 +93,20 @@ class Transport:
             return await _read_reply(response, cap)
 
     async def events(
-        self, url: str, body: Mapping[str, Any], key: Key, may_wait: Callable[[], bool] = lambda: False
+        self,
+        url: str,
+        body: Mapping[str, Any],
+        key: Key,
+        may_wait: Callable[[], bool] = lambda: False,
+        *,
+        auth: Auth = "bearer",
     ) -> AsyncGenerator[list[str] | Rest]:
         """POST JSON and yield the data of server-sent events, those that came together in one list.
 
         First comes a Rest, if the headers hold one. A server that does not stream and sends its whole answer
         as JSON is one event. While `may_wait()`, events are left to gather for a moment.
         """
-        async with self._open("POST", url, body, key, accept="text/event-stream") as response:
+        async with self._open("POST", url, body, key, accept="text/event-stream", auth=auth) as response:
             if (seconds := read_rest(response.headers)) is not None:
                 yield Rest(seconds)
             if response.content_type == "application/json":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from math import inf
 from typing import Any
 
 import aiohttp
@@ -135,6 +137,20 @@ def test_entries_cannot_be_changed_afterwards() -> None:
         ("mistral", {"base_url": "api.mistral.ai"}, "[providers.mistral] base_url: must be an address that"),
         ("mistral", {"base_url": "https://"}, "[providers.mistral] base_url: must be an address that"),
         ("mistral", {"base_url": "file:///etc"}, "[providers.mistral] base_url: must be an address that"),
+        ("mistral", {"base_url": "http://a..b/v1"}, "[providers.mistral] base_url: is no address that can"),
+        ("mistral", {"base_url": "http://[::1/v1"}, "[providers.mistral] base_url: is no address that can"),
+        ("mistral", {"base_url": "http://h:99999"}, "[providers.mistral] base_url: is no address that can"),
+        (
+            "mistral",
+            {"base_url": "http://u:pw@h/v1"},
+            "[providers.mistral] base_url: must not hold a password",
+        ),
+        (
+            "mistral",
+            {"extra_body": {"since": date(2026, 1, 1)}},
+            "[providers.mistral] extra_body: holds what",
+        ),
+        ("mistral", {"extra_body": {"top": [{"p": inf}]}}, "[providers.mistral] extra_body: holds what"),
         (
             "mine",
             {"wire": "gopher", "model": "m"},

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from providers.base import ImageRequest, Rest, Unavailable, Usage, estimate_prompt, estimate_tokens
+from providers.base import ImageRequest, Rest, Unavailable, Usage
 from providers.chat_completions import ChatCompletions
+from providers.estimates import guess_tokens
 from providers.router import ChatRouter, ImageRouter
 from providers.transport import Transport
 from providers.walk import NoneAnswered
 from tests.fake_vendors import SILENCE, FakeVendor, broken, chunk, drip, events
 from tests.fakes import RecordedLedger, ScriptedChat, ScriptedImages, Step, answer, chat_route, image_route
-from tests.providers.helpers import QUESTION, chat_entry, collect, take_error
+from tests.providers.helpers import PROMPT_TOKENS, QUESTION, chat_entry, collect, take_error
 
-PROMPT_TOKENS = estimate_prompt(QUESTION.messages)
 LONG = 60.0
 ORDER = ImageRequest("a fox")
 
@@ -50,7 +50,7 @@ async def test_a_stream_that_falls_silent_is_cut_off() -> None:
 
     assert pieces == ["Once upon"]
     assert completion.finish_reason == "interrupted"
-    assert completion.usage == Usage(PROMPT_TOKENS, estimate_tokens("Once upon"), estimated=True)
+    assert completion.usage == Usage(PROMPT_TOKENS, guess_tokens("Once upon"), estimated=True)
     assert (silent.closed, other.calls) == (1, [])
 
 

@@ -24,7 +24,6 @@ from providers.base import (
     RateLimited,
     Unavailable,
     Usage,
-    estimate_prompt,
 )
 from providers.route import Target
 from providers.router import ChatRouter, ImageRouter
@@ -37,11 +36,10 @@ from tests.fakes import (
     image_route,
     key,
 )
-from tests.providers.helpers import QUESTION, collect, take_error
+from tests.providers.helpers import PROMPT_TOKENS, QUESTION, collect, take_error
 
 ONE, TWO, THREE = (key(f"KEY{number}", f"value-{number}") for number in (1, 2, 3))
 ORDER = ImageRequest("a fox", seed=5, steps=2)
-PROMPT_TOKENS = estimate_prompt(QUESTION.messages)
 
 NEXT_KEY = [KeyRejected, NotEntitled, QuotaExhausted, RateLimited]
 NEXT_PROVIDER = [ModelRetired, BadRequest, Unavailable]
