@@ -60,6 +60,14 @@ def units(text: str) -> int:
     return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
+def cut(text: str, limit: int) -> str:
+    """The text, or as much of its beginning as `limit` units hold together with a mark that more follows."""
+    if units(text) <= limit:
+        return text
+    beginning = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)]
+    return beginning.decode("utf-16-le", "ignore") + "…"  # without the half of a character at its end
+
+
 def next_fence(line: str, fence: Fence | None) -> Fence | None:
     """The code block that is open after this line, given the one before it."""
     if "```" not in line and "~~~" not in line:

@@ -69,8 +69,7 @@ def fit(request: ImageRequest, limits: PictureLimits) -> tuple[ImageRequest, tup
         negative = ""
         notes.append("This model takes no negative prompt.")
     if seed is not None and "seed" not in limits.takes:
-        seed = None
-        notes.append("This model takes no seed, so the same picture cannot be made again.")
+        seed = None  # no note: nobody need have asked for one, and that there is none shows by itself
     if limits.prompt_tokens is not None and estimate_tokens(request.prompt) > limits.prompt_tokens:
         reads = f"reads about {limits.prompt_tokens} tokens of a prompt"
         notes.append(f"This model {reads}: the end of this one may be lost.")

@@ -115,7 +115,7 @@ def test_steps_stay_within_what_the_model_can(asked: int | None, sent: int, sent
 
 
 def test_what_a_model_has_none_of_is_left_out() -> None:
-    """Steps, guidance, negative prompt and seed are gone from the request, with a sentence each."""
+    """It is gone from the request, with a sentence for each but the seed, for which nobody need have asked."""
     limits = PictureLimits(takes=())
 
     fitted, notes = changes(limits, steps=9, guidance=3.0, negative="people")
@@ -125,7 +125,6 @@ def test_what_a_model_has_none_of_is_left_out() -> None:
         "This model has no steps to choose.",
         "This model takes no guidance.",
         "This model takes no negative prompt.",
-        "This model takes no seed, so the same picture cannot be made again.",
     )
 
 
