@@ -171,14 +171,14 @@ class Imagining:
         """Make one of the pictures and book it; note why if it was not made."""
         order = ordered.order
         request = ImageRequest(
-            order.prompt,
-            order.width,
-            order.height,
-            (ordered.seed + place) % (LARGEST_SEED + 1),
-            order.steps,
-            order.guidance,
-            order.negative,
-            order.model,
+            prompt=order.prompt,
+            width=order.width,
+            height=order.height,
+            seed=(ordered.seed + place) % (LARGEST_SEED + 1),
+            steps=order.steps,
+            guidance=order.guidance,
+            negative=order.negative,
+            model=order.model,
         )
         try:
             picture = await self._router.generate(request, part)
@@ -229,10 +229,13 @@ class Imagining:
             raise PictureRefused(FORGOTTEN)
         return row
 
-    async def delete(self, row_id: int, user_id: int, *, may_manage: bool) -> None:
-        """Forget what pictures were made with, as their message goes. Raises PictureRefused."""
+    async def delete(self, row_id: int, user_id: int, *, allowed: bool) -> None:
+        """Forget what pictures were made with, as their message goes. Raises PictureRefused.
+
+        `allowed`: whether the member may delete the message whatever is kept of it.
+        """
         row = await self._database.run(lambda connection: read_pictures(connection, row_id))
-        if not may_manage and (row is None or row.user_id != user_id):
+        if not allowed and (row is None or row.user_id != user_id):
             raise PictureRefused(NOT_YOURS)
         await self._database.run(lambda connection: forget_pictures(connection, row_id))
 
@@ -250,23 +253,31 @@ def near_seed(row: StoredPictures) -> int:
 def _row(ordered: _Ordered, pictures: list[Picture]) -> StoredPictures:
     order = ordered.order
     return StoredPictures(
-        ordered.booking.request_id,
-        order.origin.guild_id,
-        order.origin.channel_id,
-        order.origin.user_id,
-        order.prompt,
-        order.negative,
-        order.model or "",
-        order.width,
-        order.height,
-        ordered.seed,
-        order.steps,
-        order.guidance,
-        order.count,
-        order.spoiler,
-        order.private,
-        tuple(
-            Made(one.width, one.height, one.model, one.seed, one.steps, one.guidance, one.negative)
+        id=ordered.booking.request_id,
+        guild_id=order.origin.guild_id,
+        channel_id=order.origin.channel_id,
+        user_id=order.origin.user_id,
+        prompt=order.prompt,
+        negative=order.negative,
+        model=order.model or "",
+        width=order.width,
+        height=order.height,
+        seed=ordered.seed,
+        steps=order.steps,
+        guidance=order.guidance,
+        count=order.count,
+        spoiler=order.spoiler,
+        private=order.private,
+        made=tuple(
+            Made(
+                width=one.width,
+                height=one.height,
+                model=one.model,
+                seed=one.seed,
+                steps=one.steps,
+                guidance=one.guidance,
+                negative=one.negative,
+            )
             for one in pictures
         ),
     )

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 
 from assistant.imagine import near_seed
-from assistant.values import PictureOrder, PictureRefused, StoredPictures
-from cogs.origin import origin_of
-from cogs.picture_form import PictureForm
+from assistant.values import PictureRefused, StoredPictures
+from cogs.picture_form import PictureForm, is_private, order_of
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class PictureButton(
         )
 
     async def _draw(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
-        private = _is_private(interaction)
+        private = is_private(interaction)
         surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
         try:
@@ -79,8 +78,7 @@ class PictureButton(
             sentence = str(refusal) if isinstance(refusal, PictureRefused) else TOO_SLOW
             await interaction.response.send_message(sentence, ephemeral=True)
             return
-        order = order_of(row, interaction, private=_is_private(interaction))
-        await interaction.response.send_modal(PictureForm(order))
+        await interaction.response.send_modal(PictureForm(row))
 
     async def _show_info(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
         await interaction.response.defer(thinking=True, ephemeral=True)
@@ -93,9 +91,13 @@ class PictureButton(
 
     async def _delete(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
         await interaction.response.defer()
-        may_manage = interaction.permissions.manage_messages or _is_private(interaction)
+        message = interaction.message
+        # The row tells who asked for them, if it was not forgotten; the message tells it too.
+        metadata = message.interaction_metadata if message is not None else None
+        asked = metadata is not None and metadata.user.id == interaction.user.id
+        allowed = asked or interaction.permissions.manage_messages or is_private(interaction)
         try:
-            await bot.assistant.delete_pictures(self._row_id, interaction.user.id, may_manage=may_manage)
+            await bot.assistant.delete_pictures(self._row_id, interaction.user.id, allowed=allowed)
         except PictureRefused as refusal:
             await interaction.followup.send(str(refusal), ephemeral=True)
             return
@@ -110,28 +112,6 @@ def picture_view(row_id: int | None) -> discord.ui.View | None:
     for action in LABELS:
         view.add_item(PictureButton(action, row_id))
     return view
-
-
-def order_of(row: StoredPictures, interaction: discord.Interaction[Any], *, private: bool) -> PictureOrder:
-    """The same order once more, by the member who pressed."""
-    return PictureOrder(
-        origin_of(interaction),
-        row.prompt,
-        row.width,
-        row.height,
-        row.seed,
-        row.steps,
-        row.guidance,
-        row.negative,
-        row.count,
-        row.model or None,
-        row.spoiler,
-        private,
-    )
-
-
-def _is_private(interaction: discord.Interaction[Any]) -> bool:
-    return interaction.message is not None and interaction.message.flags.ephemeral
 
 
 def _report(row: StoredPictures) -> discord.Embed:

@@ -264,7 +264,7 @@ def test_complete_parts_stay_as_they_are(text: str, more: str, limit: int) -> No
 
 @given(st.text(st.characters() | st.sampled_from("\ud83d\udd25\U0001f525")), st.integers(1, 20))
 def test_a_cut_text_is_its_beginning(text: str, limit: int) -> None:
-    """It has no more units than are allowed, ends with a mark where something is missing, in no half letter."""
+    """It has no more units than are allowed, and ends with a mark where something is missing."""
     short = cut(text, limit)
 
     assert units(short) <= limit

@@ -115,7 +115,7 @@ def test_steps_stay_within_what_the_model_can(asked: int | None, sent: int, sent
 
 
 def test_what_a_model_has_none_of_is_left_out() -> None:
-    """It is gone from the request, with a sentence for each but the seed, for which nobody need have asked."""
+    """It is gone from the request, with a sentence for each but the seed, which nobody need have given."""
     limits = PictureLimits(takes=())
 
     fitted, notes = changes(limits, steps=9, guidance=3.0, negative="people")
