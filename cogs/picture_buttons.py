@@ -12,6 +12,7 @@ import discord
 from assistant.imagine import near_seed
 from assistant.values import PictureRefused, StoredPictures
 from cogs.picture_form import PictureForm, is_private, order_of
+from cogs.splitting import cut
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Button = discord.ui.Button[discord.ui.View]
 # A form has to be the first response, within three seconds.
 READING_SECONDS = 2.0
 LABELS = {"again": "Re-roll", "vary": "Vary", "edit": "Edit", "info": "Info", "delete": "Delete"}
-FIELD_LENGTH, TEXT_LENGTH = 1000, 4000
+FIELD_LENGTH, TEXT_LENGTH = 1000, 3500  # with the rest below the 6000 that Discord allows in all
 TOO_SLOW = "The bot's database is busy. Please press the button again."
 
 
@@ -122,14 +123,14 @@ def _report(row: StoredPictures) -> discord.Embed:
         return discord.utils.escape_markdown(", ".join(known))
 
     report = discord.Embed(title="What this was made with")
-    report.description = discord.utils.escape_markdown(row.prompt)[:TEXT_LENGTH]
+    report.description = cut(discord.utils.escape_markdown(row.prompt), TEXT_LENGTH)
     facts = {
-        "Negative prompt": each([one.negative for one in row.made])[:FIELD_LENGTH],
+        "Negative prompt": cut(each([one.negative for one in row.made]), FIELD_LENGTH),
         "Size": each([f"{one.width} x {one.height}" for one in row.made]),
         "Seed": each([one.seed for one in row.made]) or "this model takes none",
         "Steps": each([one.steps for one in row.made]),
         "Guidance": each([None if one.guidance is None else f"{one.guidance:g}" for one in row.made]),
-        "Model": each([one.model for one in row.made])[:FIELD_LENGTH],
+        "Model": cut(each([one.model for one in row.made]), FIELD_LENGTH),
         "Asked by": f"<@{row.user_id}> <t:{row.created_at}:R>",
     }
     for name, value in facts.items():

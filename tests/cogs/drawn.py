@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
@@ -61,21 +62,26 @@ def drawing_bot(fake: FakeDiscord, database_url: str, painter: ScriptedImages) -
     )
 
 
-async def info_on(fake: FakeDiscord, database_url: str, message: FakeMessage) -> FakeInteraction:
-    """Choose Picture info in a message's menu."""
+async def info_on(
+    fake: FakeDiscord, database_url: str, subject: FakeMessage | Mapping[str, bytes], **said: str
+) -> FakeInteraction:
+    """Choose Picture info in the menu of a message, or of one that a member posts with these files.
+
+    `said` goes over what Discord says of each of its files.
+    """
     async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
+        if not isinstance(subject, FakeMessage):
+            place: dict[str, Any] = {"user": MEMBER, "channel_id": CHANNEL_ID, "guild_id": GUILD_ID}
+            subject = await say(fake, "look", files=subject, **place)
+        payload = subject.payload()
+        payload["attachments"] = [one | said for one in payload["attachments"]]
         data = {
             "id": "0",
             "name": "Picture info",
             "type": 3,
-            "target_id": str(message.id),
-            "resolved": {"messages": {str(message.id): message.payload()}},
+            "target_id": str(subject.id),
+            "resolved": {"messages": {str(subject.id): payload}},
         }
         chosen = await fake.interact(2, data)
         await until_done(bot, chosen)
     return chosen
-
-
-async def post(fake: FakeDiscord, name: str, data: bytes) -> FakeMessage:
-    """A member's message with a file."""
-    return await say(fake, "look", user=MEMBER, channel_id=CHANNEL_ID, guild_id=GUILD_ID, files={name: data})
