@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 # What all vendors take as a seed.
 LARGEST_SEED = 2**31 - 1
+# How many seeds are near one.
+NEAR_SEEDS = 10_000
 STOPPED = "Stopped before a picture was made."
 FORGOTTEN = "What this was made with is no longer kept. Please ask for a new picture with /imagine."
 NOT_YOURS = (
@@ -246,8 +248,8 @@ def parameters_of(data: bytes) -> str | None:
 
 
 def near_seed(row: StoredPictures) -> int:
-    """The seed after those of these pictures."""
-    return (row.seed + row.count) % (LARGEST_SEED + 1)
+    """A seed some way behind those of these pictures; another one each time."""
+    return (row.seed + row.count + random.randrange(NEAR_SEEDS)) % (LARGEST_SEED + 1)
 
 
 def _row(ordered: _Ordered, pictures: list[Picture]) -> StoredPictures:

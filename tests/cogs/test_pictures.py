@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from PIL import Image
 
-from assistant.imagine import FORGOTTEN, NOT_YOURS
+from assistant.imagine import FORGOTTEN, NEAR_SEEDS, NOT_YOURS
 from cogs.drawing import NOT_DELIVERED
 from db.engine import open_database
 from db.verify import find_discrepancies
@@ -35,6 +35,23 @@ async def test_pictures_come_with_their_parameters_and_buttons(fake: FakeDiscord
     assert list(buttons(drawn.original)) == ["Re-roll", "Vary", "Edit", "Info", "Delete"]
     assert [one["description"] for one in uploads(fake)] == ["a red fox"] * 2
     assert not drawn.ephemeral
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("\N{FOX FACE}" * 1500, "\N{FOX FACE}" * 511 + "…"),
+        ("a \0fox \ud83e and half a letter", "a fox \ufffd and half a letter"),
+    ],
+    ids=["long", "no text"],
+)
+async def test_any_prompt_can_be_read_out(
+    fake: FakeDiscord, database_url: str, prompt: str, told: str
+) -> None:
+    """What stands in for the picture is within Discord's limit as Discord counts, and text."""
+    await imagine(fake, database_url, prompt=prompt)
+
+    assert [one["description"] for one in uploads(fake)] == [told]
 
 
 async def test_spoiler_and_private(fake: FakeDiscord, database_url: str) -> None:
@@ -69,11 +86,12 @@ async def test_reroll_takes_a_new_seed(fake: FakeDiscord, database_url: str) -> 
         assert await database.run(find_discrepancies) == []
 
 
-async def test_vary_takes_the_next_seeds(fake: FakeDiscord, database_url: str) -> None:
-    """Near seeds, same prompt: after 7 and 8 come 9 and 10."""
+async def test_vary_takes_near_seeds(fake: FakeDiscord, database_url: str) -> None:
+    """Same prompt, seeds behind those that were used."""
     drawn = await imagine(fake, database_url, seed=7, count=2)
-    varied = await press(fake, database_url, drawn.original, "Vary")
-    assert seeds(varied) == [9, 10]
+    first, second = seeds(await press(fake, database_url, drawn.original, "Vary"))
+    assert 9 <= first < 9 + NEAR_SEEDS
+    assert second == first + 1
 
 
 async def test_info_tells_everything_to_who_asked_for_it(fake: FakeDiscord, database_url: str) -> None:
