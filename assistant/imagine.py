@@ -30,6 +30,7 @@ from assistant.values import (
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from db.pictures import Made, StoredPictures, add_pictures, forget_pictures, read_pictures
 from providers.base import ImageRequest, Picture, ProviderError, Usage
+from providers.limits import MOST_STEPS as MOST_STEPS  # for the cogs
 from providers.parameters import read_parameters
 from providers.router import ImageRouter
 from providers.walk import NothingConfigured

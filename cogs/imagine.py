@@ -9,12 +9,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
+from assistant.imagine import MOST_STEPS
 from assistant.values import PictureOrder
 from cogs.choices import model_choices
 from cogs.drawing import Drawings
 from cogs.origin import origin_of
 from cogs.picture_buttons import PictureButton
-from cogs.picture_form import LONGEST_PROMPT, MOST_STEPS, SIZES, draw_changed, row_of_form, sides
+from cogs.picture_form import LONGEST_PROMPT, SIZES, draw_changed, row_of_form, sides
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:

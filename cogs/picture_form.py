@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from assistant.imagine import LARGEST_SEED
+from assistant.imagine import LARGEST_SEED, MOST_STEPS
 from assistant.values import PictureOrder, PictureRefused, StoredPictures
 from cogs.origin import origin_of
 from cogs.surfaces import ResponseSurface
@@ -28,7 +28,6 @@ SIZES = {
     "3:4, 896 x 1152": "896x1152",
 }
 LONGEST_PROMPT = 2000
-MOST_STEPS = 150  # as many as a provider may allow
 CUSTOM_ID = re.compile(r"picture:form:([0-9]{1,19})")
 
 NO_SEED = f"The seed has to be a whole number from 0 to {LARGEST_SEED}, or empty for a new one."

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from providers.base import ImageRequest, estimate_tokens
 
+# More than any model has a use for; members cannot ask for more.
+MOST_STEPS = 150
+
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
 
 
@@ -25,7 +28,7 @@ class PictureLimits(BaseModel):
     max_megapixels: float = Field(4.2, gt=0, le=16.8)
     steps: int | None = Field(None, ge=1)  # default; None: the model has none
     min_steps: int = Field(1, ge=1)
-    max_steps: int = Field(12, ge=1)
+    max_steps: int = Field(12, ge=1, le=MOST_STEPS)
     guidance_scale: float | None = None  # default; None: none is sent unless a request names it
     max_guidance: float = Field(20, gt=0)
     takes: tuple[Literal["seed", "guidance", "negative"], ...] = ("seed",)  # what a request may choose

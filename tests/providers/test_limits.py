@@ -166,6 +166,24 @@ def test_a_prompt_that_a_model_would_cut_is_told() -> None:
     )
 
 
+def test_what_we_say_of_a_vendors_model_does_not_hold_for_another() -> None:
+    """A host who sets another says what it can; a vendor's sizes, and one's own server, stay as they are."""
+    entries = load_catalog(
+        {
+            "fal": {"model": "fal-ai/flux/dev", "steps": 28, "max_steps": 50, "max_guidance": 10},
+            "openai-images": {"model": "gpt-image-1"},
+            "webui": {"model": "sd_xl.safetensors"},
+        }
+    )
+    fal, openai = entries["fal"], entries["openai-images"]
+
+    assert (fal.steps, fal.max_steps, fal.max_guidance, fal.prompt_tokens) == (28, 50, 10, None)
+    assert (fal.min_side, fal.max_side, fal.picture_hosts, fal.price) == (256, 1536, ("fal.media",), None)
+    assert (len(openai.sizes), openai.takes) == (3, ())
+    assert load_catalog({"fal": {"model": "fal-ai/flux/dev"}})["fal"].steps is None
+    assert entries["webui"] == load_catalog()["webui"].model_copy(update={"model": "sd_xl.safetensors"})
+
+
 def test_a_model_of_a_provider_has_limits_of_its_own() -> None:
     """What stands with the model goes over what stands with its provider, and the rest stays."""
     table = {"models": {"dev": {"steps": 28, "max_steps": 50, "takes": ["guidance"]}, "plain": {}}}
