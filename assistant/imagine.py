@@ -29,7 +29,7 @@ from assistant.values import (
 )
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from db.pictures import Made, StoredPictures, add_pictures, forget_pictures, read_pictures
-from providers.base import ImageRequest, Picture, ProviderError, Usage
+from providers.base import ImageRequest, Picture, ProviderError
 from providers.limits import MOST_STEPS as MOST_STEPS  # for the cogs
 from providers.parameters import read_parameters
 from providers.router import ImageRouter
@@ -127,8 +127,7 @@ class Imagining:
     async def _draw(self, ordered: _Ordered, stop: StopSignal) -> AsyncGenerator[Waiting | Drawing]:
         """Yield everything but the end, which is noted; raise what prevents it."""
         order, origin = ordered.order, ordered.order.origin
-        one = Usage(pictures=1, pixels=order.width * order.height)
-        micros = order.count * self._router.dearest(one, order.model)
+        micros = order.count * self._router.dearest_picture(order.width, order.height, order.model)
 
         async def reserve(_: Connection) -> tuple[int, int]:
             return 0, micros
