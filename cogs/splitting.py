@@ -60,14 +60,6 @@ def units(text: str) -> int:
     return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
-def cut(text: str, limit: int) -> str:
-    """The text, or as much of its beginning as `limit` units hold together with a mark that more follows."""
-    if units(text) <= limit:
-        return text
-    beginning = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)]
-    return beginning.decode("utf-16-le", "ignore") + "…"  # without the half of a character at its end
-
-
 def next_fence(line: str, fence: Fence | None) -> Fence | None:
     """The code block that is open after this line, given the one before it."""
     if "```" not in line and "~~~" not in line:
@@ -121,6 +113,14 @@ def shorten(text: str, line: str, limit: int = MESSAGE_UNITS) -> str:
     """As much of `text` as fits into one message together with a last line."""
     parts = split_text(text, limit - units(line) - 1)
     return f"{parts[0].shown}\n{line}" if parts else line
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or as much of its beginning as `limit` units hold together with a mark that more follows."""
+    if units(text) <= limit:
+        return text
+    beginning = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)]
+    return beginning.decode("utf-16-le", "ignore") + "…"  # without the half of a character at its end
 
 
 def _next_part(text: str, at: int, fence: Fence | None, limit: int) -> tuple[int, str, Fence | None]:

@@ -10,7 +10,6 @@ from cogs.splitting import (
     Fence,
     Part,
     add_line,
-    cut,
     next_fence,
     shorten,
     split_text,
@@ -260,15 +259,3 @@ def test_complete_parts_stay_as_they_are(text: str, more: str, limit: int) -> No
     complete = split_text(text, limit)[:-1]
 
     assert split_text(text + more, limit)[: len(complete)] == complete
-
-
-@given(st.text(st.characters() | st.sampled_from("\ud83d\udd25\U0001f525")), st.integers(1, 20))
-def test_a_cut_text_is_its_beginning(text: str, limit: int) -> None:
-    """It has no more units than are allowed, and ends with a mark where something is missing."""
-    short = cut(text, limit)
-
-    assert units(short) <= limit
-    assert short == text or short.endswith("…")
-    if all(not "\ud800" <= letter <= "\udfff" for letter in text):
-        assert short == text or text.startswith(short[:-1])
-        short.encode()
