@@ -115,15 +115,21 @@ def picture_view(row_id: int | None) -> discord.ui.View | None:
     return view
 
 
+def _as_written(text: str) -> str:
+    """A member's words without formatting, and without links that hide where they lead to."""
+    # discord.py does not escape those whose label goes over lines.
+    return discord.utils.escape_markdown(text.replace("](", "]\u200b("))
+
+
 def _report(row: StoredPictures) -> discord.Embed:
     """Everything that the pictures were made with."""
 
     def each(values: list[Any]) -> str:
         known = list(dict.fromkeys(str(value) for value in values if value not in (None, "")))
-        return discord.utils.escape_markdown(", ".join(known))
+        return _as_written(", ".join(known))
 
     report = discord.Embed(title="What this was made with")
-    report.description = cut(discord.utils.escape_markdown(row.prompt), TEXT_LENGTH)
+    report.description = cut(_as_written(row.prompt), TEXT_LENGTH)
     facts = {
         "Negative prompt": cut(each([one.negative for one in row.made]), FIELD_LENGTH),
         "Size": each([f"{one.width} x {one.height}" for one in row.made]),

@@ -109,6 +109,17 @@ async def test_info_tells_everything_to_who_asked_for_it(fake: FakeDiscord, data
     assert fields["Asked by"].startswith(f"<@{drawn.user.id}>")
 
 
+async def test_info_has_no_links_that_hide_where_they_lead_to(fake: FakeDiscord, database_url: str) -> None:
+    """Else a member could put one into the bot's own words; however its label is written."""
+    prompt = "`[a\nfox](https://elsewhere.example)` [and](https://elsewhere.example)"
+    drawn = await imagine(fake, database_url, prompt=prompt, negative=prompt)
+    info = await press(fake, database_url, drawn.original, "Info", user=ANOTHER)
+
+    [report] = info.original.latest.embeds
+    assert "](" not in str(report)
+    assert str(report).count("(https://elsewhere.example)") == 4
+
+
 async def test_delete_is_for_the_author_and_for_moderators(fake: FakeDiscord, database_url: str) -> None:
     """Another member is told so; the author's press removes message and parameters, as does a moderator's."""
     drawn = await imagine(fake, database_url)
