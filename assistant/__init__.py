@@ -100,9 +100,12 @@ class Assistant:
         """What pictures were made with, for a member who sees them here. Raises PictureRefused."""
         return await self._imagining.find(row_id, channel_id, user_id)
 
-    async def delete_pictures(self, row_id: int, user_id: int, *, may_manage: bool) -> None:
-        """Forget what pictures were made with, as their message goes. Raises PictureRefused."""
-        await self._imagining.delete(row_id, user_id, may_manage=may_manage)
+    async def delete_pictures(self, row_id: int, user_id: int, *, allowed: bool) -> None:
+        """Forget what pictures were made with, as their message goes. Raises PictureRefused.
+
+        `allowed`: whether the member may delete the message whatever is kept of it.
+        """
+        await self._imagining.delete(row_id, user_id, allowed=allowed)
 
     def picture_models(self) -> list[ModelChoice]:
         """The picture models that may be asked by name now, the chain's own choice first."""

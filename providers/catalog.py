@@ -22,8 +22,18 @@ ImageWire = Literal["hf-inference", "openai-images", "fal", "sdapi", "sketch"]
 Wire = Literal[ChatWire, ImageWire]
 
 CATALOG = Path(__file__).with_name("catalog.toml")
-# Fields that are facts of a model: what we say of ours does not hold for another that a host sets.
-ABOUT_A_MODEL = ("sees", "context_tokens")
+# Fields that are facts of a model: what we say of a vendor's does not hold for another that a host sets.
+# Sizes, and what may be chosen at all, are rather what the vendor's address takes.
+ABOUT_A_MODEL = (
+    "sees",
+    "context_tokens",
+    "steps",
+    "min_steps",
+    "max_steps",
+    "guidance_scale",
+    "max_guidance",
+    "prompt_tokens",
+)
 LOCAL_CONTEXT_TOKENS = 4096
 
 
@@ -198,7 +208,8 @@ def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> di
     for name, table in (overrides or {}).items():
         ours = tables.get(name, {})
         prices = ours.get("prices", {})
-        if table.get("model", ours.get("model")) != ours.get("model"):
+        # A server of one's own, which needs no key, can what it can with any model.
+        if table.get("model", ours.get("model")) != ours.get("model") and ours.get("keys"):
             ours = {field: value for field, value in ours.items() if field not in ABOUT_A_MODEL}
         tables[name] = ours | dict(table)
         if isinstance(own := table.get("prices"), Mapping):  # one model's price leaves the others' alone

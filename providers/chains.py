@@ -155,4 +155,5 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
         entry.price,
         sees=entry.sees,
         context_tokens=entry.context_tokens,
+        picture_limits=entry if entry.makes_pictures else None,
     )

@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from providers.base import NO_KEY, ChatProvider, ImageProvider, Key, ProviderError, Usage
 from providers.breaker import Breaker, BreakerTimes
 from providers.estimates import Estimates
+from providers.limits import PictureLimits, nearest_size
 from providers.notices import Notices
 from providers.pool import HealthStore, KeyPool, Ring
 from providers.prices import Price
@@ -74,6 +75,7 @@ class Route(Generic[P]):
     price: Price | None = None
     sees: bool = False  # whether its model takes pictures
     context_tokens: int | None = None  # prompt and answer together; None: not known
+    picture_limits: PictureLimits | None = None  # what its picture model can do; None: not known
 
     @cached_property
     def name(self) -> str:
@@ -89,6 +91,12 @@ class Route(Generic[P]):
     def ring(self) -> Ring:
         """The keys as the pool knows them."""
         return Ring(self.name, self.provider.model, self.keys, self.max_concurrency, self.requests_per_minute)
+
+    def one_picture(self, width: int, height: int) -> Usage:
+        """The most that a picture uses which is ordered in this size: its model may make a larger one."""
+        if self.picture_limits is not None:
+            width, height = nearest_size(self.picture_limits, width, height)
+        return Usage(pictures=1, estimated=True, pixels=width * height)
 
     def target(self, key: Key, *, fallback: bool = False) -> Target:
         """What an attempt with `key` is made on."""

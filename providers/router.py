@@ -235,15 +235,20 @@ class ChatRouter(Router[ChatProvider]):
 class ImageRouter(Router[ImageProvider]):
     """Makes pictures on the first target of the chain that can."""
 
+    def dearest_picture(self, width: int, height: int, model: str | None = None) -> int:
+        """What a picture of this size costs at most, whoever makes it; otherwise as `dearest`."""
+        routes = self.offering(model)
+        return max((dearest([route.price], route.one_picture(width, height)) for route in routes), default=0)
+
     async def generate(self, request: ImageRequest, ledger: Ledger) -> Picture:
         """Make one picture; the open attempt is then the caller's to end. Raises ProviderError."""
         routes = self.offering(request.model)
         seconds = max((route.total_seconds for route in routes), default=0)
         purpose = f"pictures of {request.model}" if request.model else "pictures"
         walk = Walk(routes, self.state, self.budget, purpose, seconds)
-        one_picture = Usage(pictures=1, estimated=True, pixels=request.width * request.height)
         while True:
             async with walk.next_target() as (route, lease):
+                one_picture = route.one_picture(request.width, request.height)
                 if not await walk.book(ledger, route, lease, one_picture):
                     continue
                 try:
