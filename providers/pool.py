@@ -5,7 +5,8 @@ is gone is gone for every key. Each of these has a health, and a key may be aske
 allow it. Keys that share an account, as the host has labelled them, rest together.
 
     error         whose health     and then
-    auth          key              dead until its value is changed
+    auth          key              dead until its value is changed, or the settings are read again; who
+                                   needs no key rests for ten minutes
     not_entitled  account, model   spent for a day
     exhausted     account, model   spent until the time the vendor named, else until UTC midnight, 6 h at most
     rate          account, model   resting for the time the vendor named, else 5 s, doubled each time to 60 s
@@ -13,6 +14,7 @@ allow it. Keys that share an account, as the host has labelled them, rest togeth
     others                         nothing: they say nothing of the key
 
 When its time has come, one request asks whether it is well again; the others wait for what that one learns.
+Whenever the settings are read, that time has come for all but those that rest or were told how long to wait.
 
 Vendors seldom say how many requests they allow. Where refusals show that an account's last minute was full
 (see `providers.meter`), the pool keeps to that number by itself and does not find out by refusals.
@@ -26,12 +28,12 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
-from providers.base import Key, ProviderError
+from providers.base import NO_KEY, Key, ProviderError
 from providers.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,10 @@ FIRST_REST = 5.0
 LONGEST_REST = 60.0
 # A spent account may be topped up, or its vendor's day may begin elsewhere: it is asked again after this.
 LONGEST_SPENT = 6 * 3600.0
+# A server of one's own that asks for a key where none is set may soon be set right.
+KEYLESS_REST = 600.0
+# What the host can mend where the bot cannot see it: a permission given, a model put back, credit bought.
+MENDABLE = ("auth", "not_entitled", "retired", "exhausted")
 
 
 class Status(Enum):
@@ -167,6 +173,15 @@ class KeyPool:
             self._healths = known
             self._changed.set()
 
+    def try_again(self) -> None:
+        """The host may have mended something: one request each asks whoever the vendor named no time for."""
+        now = self._clock()
+        for holder, health in list(self._healths.items()):
+            guessed = health.reason != "exhausted" or health.strikes > 0
+            if health.reason in MENDABLE and guessed and health.until > now:
+                self._set(holder, replace(health, until=now))
+        self._changed.set()
+
     async def save(self) -> None:
         """Keep what has changed since the last time. A store that fails costs memory, not the answer."""
         async with self._storing:
@@ -267,13 +282,15 @@ class KeyPool:
         now = self._clock()
         if error.never_sent:
             self._meter(ring, key).withdraw(sent_at)
+        elif error.kind == "auth" and key.fingerprint == NO_KEY.fingerprint:
+            self._set(this_key, Health(Status.RESTING, now + KEYLESS_REST, error.kind))
         elif error.kind == "auth":
             self._set(this_key, Health(Status.DEAD, NEVER, error.kind))
         elif error.kind == "not_entitled":
             self._lengthen(account, Health(Status.SPENT, now + DAY, error.kind))
         elif error.kind == "exhausted":
             until = now + error.retry_after if error.retry_after else _spent_until(now)
-            self._lengthen(account, Health(Status.SPENT, until, error.kind))
+            self._lengthen(account, Health(Status.SPENT, until, error.kind, 0 if error.retry_after else 1))
         elif error.kind == "rate":
             meter = self._meter(ring, key)
             full = meter.refused(sent_at, error.retry_after, now)

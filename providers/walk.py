@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from typing import Generic
 
 from providers.base import Key, ProviderError, Unavailable, Usage
-from providers.pool import NEVER, Lease, Status
+from providers.pool import KEYLESS_REST, NEVER, Lease, Status
 from providers.route import Budget, Ledger, NotAffordable, P, Route, State, Target
 
 log = logging.getLogger(__name__)
@@ -134,9 +134,13 @@ class Walk(Generic[P]):
         if notices.any_open:
             notices.end(("provider", route.name), f"{route.label} answers again.")
             notices.end(("model", route.name, route.provider.model), f"{route.label} is offered again.")
-            account = route.ring.account(lease.key)
+            key = lease.key
+            notices.end(
+                ("key", route.name, key.fingerprint), f"{key.variable or route.label} is accepted again."
+            )
+            account = route.ring.account(key)
             if self._state.pool.health(account).status is Status.READY:  # not so: another was refused
-                notices.end(("account", account), f"{lease.key.variable} works again.")
+                notices.end(("account", account), f"{key.variable} works again.")
             notices.end(("nobody", self._purpose), f"Somebody can be asked for {self._purpose} again.")
             if route is first:
                 notices.end(("fallback", self._purpose), f"{first.label} is asked for {self._purpose} again.")
@@ -272,10 +276,13 @@ class Walk(Generic[P]):
         notices = self._state.notices
         name = key.variable or "the provider"
         if error.kind == "auth":
-            notices.begin(
-                ("key", route.name, key.fingerprint),
-                f"{name} was refused by {route.label}. It is left out until its value is changed.",
+            sentence = (
+                f"{name} was refused by {route.label}. It is left out until its value changes or the "
+                "settings are read again."
+                if key.variable
+                else f"{route.label} wants a key, and none is set. Asked again {in_words(KEYLESS_REST)}."
             )
+            notices.begin(("key", route.name, key.fingerprint), sentence)
         elif error.kind in ("exhausted", "not_entitled"):
             until = self._state.pool.worst(route.ring, key).until - self._state.clock()
             notices.begin(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from providers.base import (
+    NO_KEY,
     ImageRequest,
     Key,
     KeyRejected,
@@ -69,7 +70,25 @@ async def test_a_refused_key_is_told_once() -> None:
     """The host reads which setting to change; the other key answers, so nothing else is told."""
     scene = Scene(KeyRejected())
     told = await scene.ask(5)
-    assert told == ["KEY1 was refused by First. It is left out until its value is changed."]
+    assert told == [
+        "KEY1 was refused by First. It is left out until its value changes or the settings are read again."
+    ]
+
+
+async def test_a_key_that_is_accepted_after_all_is_told() -> None:
+    """The host has given it a permission and had the settings read again: its first answer is news."""
+    scene = Scene(KeyRejected(), None, keys=(ONE,))
+    await scene.ask()
+    scene.state.pool.try_again()
+    assert await scene.ask(2) == ["KEY1 is accepted again.", BACK]
+
+
+async def test_a_server_that_wants_a_key_where_none_is_set_is_told() -> None:
+    """There is no value that could be changed: it is asked again after ten minutes."""
+    scene = Scene(KeyRejected(), None, keys=(NO_KEY,))
+    assert await scene.ask(2) == ["First wants a key, and none is set. Asked again in 10 minutes.", FALLBACK]
+    scene.clock.now += 600
+    assert await scene.ask(2) == ["First is accepted again.", BACK]
 
 
 @pytest.mark.parametrize(
