@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic
 
-from providers.base import Key, ProviderError, Unavailable, Usage
+from providers.base import ConnectionBroken, Key, ProviderError, Unavailable, Usage
 from providers.pool import KEYLESS_REST, NEVER, Lease, Status
 from providers.route import Budget, Ledger, NotAffordable, P, Route, State, Target
 
@@ -191,10 +191,11 @@ class Walk(Generic[P]):
     async def _after_transient(self, route: Route[P], key: Key, error: ProviderError) -> None:
         self._broken[route.name] += 1
         times = self._broken[route.name]
-        if error.never_sent and times == 1:
+        broke_early = error.never_sent or isinstance(error, ConnectionBroken)
+        if broke_early and times == 1:
             self._again = (route, key)
             await self._sleep(random.uniform(0.1, 0.3))
-        elif error.never_sent and times == 2 and len(route.keys) > 1:
+        elif broke_early and times == 2 and len(route.keys) > 1:
             pass  # the key that was used least recently is another one
         elif times == 1 and not error.maybe_billed and not self._others(route):
             await self._sleep(random.uniform(0.4, 0.6))

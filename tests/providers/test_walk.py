@@ -11,6 +11,7 @@ import pytest
 from providers.base import (
     BadRequest,
     ChatRequest,
+    ConnectionBroken,
     ContentRefused,
     Key,
     KeyRejected,
@@ -68,11 +69,12 @@ async def test_a_model_that_is_gone_is_gone_for_every_key() -> None:
 @pytest.mark.parametrize(
     ("keys", "expected"), [((ONE, TWO), ["KEY1", "KEY1", "KEY2"]), ((ONE,), ["KEY1", "KEY1"])]
 )
+@pytest.mark.parametrize("error", [Unavailable(), ConnectionBroken(maybe_billed=True)])
 async def test_a_broken_connection_is_tried_with_the_same_key_then_the_next_then_the_next_provider(
-    keys: tuple[Key, ...], expected: list[str]
+    keys: tuple[Key, ...], expected: list[str], error: ProviderError
 ) -> None:
-    """A connection that broke before the request had left is tried again at once."""
-    first, second = failing(*[Unavailable()] * 9), ScriptedChat(name="second")
+    """A connection that broke before the first byte of a reply is tried again at once."""
+    first, second = failing(*[error] * 9), ScriptedChat(name="second")
     patient = State(breaker_times=BreakerTimes(failures=100))
     await answered(ChatRouter([chat_route(first, *keys), chat_route(second)], patient))
     assert (asked(first), len(second.calls)) == (expected, 1)
@@ -98,7 +100,7 @@ async def test_an_outage_with_nobody_behind_is_tried_once_more() -> None:
 
 
 async def test_what_may_have_cost_is_not_paid_twice_for_want_of_others() -> None:
-    """A request that had reached its vendor is not sent again to the same one."""
+    """A request that had left, and got no answer in time or none of use, is not sent again to the same one."""
     first = failing(Unavailable(maybe_billed=True))
     assert isinstance(await refused(ChatRouter([chat_route(first, ONE, TWO)])), NoneAnswered)
     assert len(first.calls) == 1
