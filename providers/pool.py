@@ -26,7 +26,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -116,9 +116,10 @@ class Ring:
     provider: str
     model: str
     keys: Sequence[Key]
-    max_concurrency: int | None = None
+    max_concurrency: int | None = None  # over all of the provider's models
     requests_per_minute: int | None = None
     _holders: dict[str, tuple[Holder, Holder, Holder]] = field(init=False, repr=False, compare=False)
+    _accounts: dict[str, Holder] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         model = Holder(self.provider, "", self.model)
@@ -130,11 +131,18 @@ class Ring:
             )
             for key in self.keys
         }
-        object.__setattr__(self, "_holders", holders)  # once: they are asked for at every turn
+        # Once: they are asked for at every turn.
+        object.__setattr__(self, "_holders", holders)
+        accounts = {name: account._replace(model="") for name, (account, *_) in holders.items()}
+        object.__setattr__(self, "_accounts", accounts)
 
     def account(self, key: Key) -> Holder:
         """Who holds what the vendor counts."""
         return self._holders[key.fingerprint][0]
+
+    def whole_account(self, key: Key) -> Holder:
+        """The account with all its models."""
+        return self._accounts[key.fingerprint]
 
     def holders(self, key: Key) -> tuple[Holder, Holder, Holder]:
         """Everyone whose health decides whether `key` may be asked."""
@@ -144,14 +152,22 @@ class Ring:
 class KeyPool:
     """Hands out keys, least recently used first, and remembers what became of them.
 
-    Times are seconds since 1970, from `clock`.
+    Healths, which outlive the process, end by `clock`, in seconds since 1970. Requests are counted by
+    `steady`, which nobody sets back; without it by the same clock.
     """
 
-    def __init__(self, store: HealthStore | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: HealthStore | None = None,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
+    ) -> None:
         self._store = store or NoStore()
         self._clock = clock
+        self._steady = steady or clock
         self._healths: dict[Holder, Health] = {}
         self._meters: defaultdict[Holder, Meter] = defaultdict(Meter)
+        self._running: Counter[Holder] = Counter()
         self._probed: set[Holder] = set()
         self._unsaved: dict[Holder, Health] = {}
         self._changed = asyncio.Event()
@@ -215,17 +231,17 @@ class KeyPool:
 
     def acquire(self, ring: Ring, only: Key | None = None) -> Lease | None:
         """The right to send one request, with the key used least recently or `only` this; None: not now."""
-        now = self._clock()
+        now = self._steady()
         keys = ring.keys if only is None else (only,)
         meters = [self._meters[ring.account(key)] for key in keys]
         last_used = [meter.last_used for meter in meters]
         for _, place in sorted(zip(last_used, range(len(keys)), strict=True)):
-            if self._free_at(ring, keys[place], now) <= now:
+            if self._rest(ring, keys[place]) <= 0 and self._queue(ring, keys[place]) <= 0:
                 break
         else:
             return None
         key, meter = keys[place], meters[place]
-        meter.running += 1
+        self._running[ring.whole_account(key)] += 1
         meter.last_used = now
         meter.sent.append(now)
         probed = self._unwell(ring, key)
@@ -234,8 +250,15 @@ class KeyPool:
 
     def wait_seconds(self, ring: Ring) -> float:
         """How long until one of the keys may be asked, as far as anybody knows; 0: now."""
-        now = self._clock()
-        return min((self._free_at(ring, key, now) for key in ring.keys), default=NEVER) - now
+        return min((max(self._rest(ring, key), self._queue(ring, key)) for key in ring.keys), default=NEVER)
+
+    def rest_seconds(self, ring: Ring) -> float:
+        """The same as far as vendors are concerned, were there no other requests of ours."""
+        return min((self._rest(ring, key) for key in ring.keys), default=NEVER)
+
+    def is_busy(self, ring: Ring, key: Key) -> bool:
+        """Whether other requests of ours are all that keeps this key from being asked."""
+        return self._rest(ring, key) <= 0 < self._queue(ring, key)
 
     async def wait(self, seconds: float) -> None:
         """Sleep, but wake up when something has changed."""
@@ -246,15 +269,29 @@ class KeyPool:
         except TimeoutError:
             pass
 
-    def _free_at(self, ring: Ring, key: Key, now: float) -> float:
-        meter = self._meter(ring, key)
-        times = [meter.free_at(ring.requests_per_minute, now)]
-        for holder, health in self._unwell(ring, key).items():
-            # While one request asks whether this holder is well again, nobody else does.
-            times.append(max(health.until, now + 1.0) if holder in self._probed else health.until)
-        if ring.max_concurrency is not None and meter.running >= ring.max_concurrency:
-            times.append(now + 1.0)  # or sooner: the end of a request wakes those who wait
-        return max(times)
+    def _rest(self, ring: Ring, key: Key) -> float:
+        """For how many seconds its healths do not allow that the key is asked."""
+        rest = 0.0
+        if unwell := self._unwell(ring, key):
+            now = self._clock()
+            for holder, health in unwell.items():
+                rest = max(rest, health.until - now)
+                if (
+                    holder in self._probed
+                ):  # while one request asks whether it is well again, nobody else does
+                    rest = max(rest, 1.0)
+        return rest
+
+    def _queue(self, ring: Ring, key: Key) -> float:
+        """For how many seconds other requests of ours do not leave room for one more."""
+        now = self._steady()
+        wait = self._meter(ring, key).free_at(ring.requests_per_minute, now) - now
+        if (
+            ring.max_concurrency is not None
+            and self._running[ring.whole_account(key)] >= ring.max_concurrency
+        ):
+            wait = max(wait, 1.0)  # or sooner: the end of a request wakes those who wait
+        return wait
 
     def _meter(self, ring: Ring, key: Key) -> Meter:
         return self._meters[ring.account(key)]
@@ -292,9 +329,9 @@ class KeyPool:
             until = now + error.retry_after if error.retry_after else _spent_until(now)
             self._lengthen(account, Health(Status.SPENT, until, error.kind, 0 if error.retry_after else 1))
         elif error.kind == "rate":
-            meter = self._meter(ring, key)
-            full = meter.refused(sent_at, error.retry_after, now)
-            rest = error.retry_after or (meter.free_at(None, now) - now if full else 0.0)
+            meter, steady = self._meter(ring, key), self._steady()
+            full = meter.refused(sent_at, error.retry_after, steady)
+            rest = error.retry_after or (meter.free_at(None, steady) - steady if full else 0.0)
             # Requests that were on their way together are one strike.
             strikes = 0 if rest else probed.get(account, WELL).strikes + 1
             rest = rest or min(LONGEST_REST, FIRST_REST * 2 ** (strikes - 1))
@@ -303,7 +340,7 @@ class KeyPool:
             self._set(model, Health(Status.SPENT, now + DAY, error.kind))
 
     def _release(self, ring: Ring, key: Key, probed: Mapping[Holder, Health]) -> None:
-        self._meter(ring, key).running -= 1
+        self._running[ring.whole_account(key)] -= 1
         self._probed.difference_update(probed)
         self._changed.set()
 

@@ -106,17 +106,20 @@ class Budget:
 class State:
     """What all questions know of the providers: the key pool, a breaker each, and what the host was told.
 
-    And how their models count tokens.
+    And how their models count tokens. What is kept through a restart is timed by `clock`, all else by
+    `steady`, which nobody sets back; a clock that is given alone does for both.
     """
 
     def __init__(
         self,
         store: HealthStore | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         breaker_times: BreakerTimes | None = None,
+        steady: Callable[[], float] | None = None,
     ) -> None:
-        self.clock = clock
-        self.pool = KeyPool(store, clock)
+        self.clock = clock or time.time
+        self._steady = steady or clock or time.monotonic
+        self.pool = KeyPool(store, self.clock, self._steady)
         self.notices = Notices()
         self.estimates = Estimates()
         self._breaker_times = breaker_times or BreakerTimes()
@@ -125,5 +128,5 @@ class State:
     def breaker(self, provider: str) -> Breaker:
         """The breaker of a provider."""
         if provider not in self._breakers:
-            self._breakers[provider] = Breaker(self._breaker_times, self.clock)
+            self._breakers[provider] = Breaker(self._breaker_times, self._steady)
         return self._breakers[provider]

@@ -90,8 +90,8 @@ class Router(Generic[P]):
             breaker = self.state.breaker(route.name)
             for key in route.keys:
                 health = self.state.pool.worst(route.ring, key)
-                if health.status is Status.READY and breaker.is_open:
-                    health = Health(Status.RESTING, breaker.open_until, "transient")
+                if health.status is Status.READY and (rest := breaker.wait_seconds()) > 0:
+                    health = Health(Status.RESTING, self.state.clock() + rest, "transient")
                 yield route, key, health
 
     def dearest(self, usage: Usage, model: str | None = None) -> int:
@@ -104,7 +104,7 @@ class Router(Generic[P]):
     def is_ready(self, route: Route[P]) -> bool:
         """Whether this provider may be asked now."""
         worst = self.state.pool.worst
-        return not self.state.breaker(route.name).is_open and any(
+        return self.state.breaker(route.name).wait_seconds() == 0 and any(
             worst(route.ring, key).status is Status.READY for key in route.keys
         )
 

@@ -100,7 +100,7 @@ async def test_an_outage_with_nobody_behind_is_tried_once_more() -> None:
 
 
 async def test_what_may_have_cost_is_not_paid_twice_for_want_of_others() -> None:
-    """A request that had left, and got no answer in time or none of use, is not sent again to the same one."""
+    """A request that had left, and got no answer in time or of use, is not sent again to the same one."""
     first = failing(Unavailable(maybe_billed=True))
     assert isinstance(await refused(ChatRouter([chat_route(first, ONE, TWO)])), NoneAnswered)
     assert len(first.calls) == 1
