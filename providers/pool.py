@@ -276,9 +276,7 @@ class KeyPool:
             now = self._clock()
             for holder, health in unwell.items():
                 rest = max(rest, health.until - now)
-                if (
-                    holder in self._probed
-                ):  # while one request asks whether it is well again, nobody else does
+                if holder in self._probed:  # while one request asks whether it is well, nobody else does
                     rest = max(rest, 1.0)
         return rest
 
@@ -286,10 +284,8 @@ class KeyPool:
         """For how many seconds other requests of ours do not leave room for one more."""
         now = self._steady()
         wait = self._meter(ring, key).free_at(ring.requests_per_minute, now) - now
-        if (
-            ring.max_concurrency is not None
-            and self._running[ring.whole_account(key)] >= ring.max_concurrency
-        ):
+        most = ring.max_concurrency
+        if most is not None and self._running[ring.whole_account(key)] >= most:
             wait = max(wait, 1.0)  # or sooner: the end of a request wakes those who wait
         return wait
 

@@ -73,6 +73,7 @@ class Route(Generic[P]):
     requests_per_minute: int | None = None
     price: Price | None = None
     sees: bool = False  # whether its model takes pictures
+    queue: bool = False  # whether who finds it busy with others of ours waits rather than goes elsewhere
     context_tokens: int | None = None  # prompt and answer together; None: not known
 
     @cached_property
@@ -124,6 +125,15 @@ class State:
         self.estimates = Estimates()
         self._breaker_times = breaker_times or BreakerTimes()
         self._breakers: dict[str, Breaker] = {}
+
+    def wait_seconds(self, route: Route[P]) -> float:
+        """How long until one of its keys may be asked, as far as anybody knows; 0: now."""
+        return max(self.breaker(route.name).wait_seconds(), self.pool.wait_seconds(route.ring))
+
+    def is_only_busy(self, route: Route[P]) -> bool:
+        """Whether only other requests of ours keep it from being asked."""
+        rest = max(self.breaker(route.name).wait_seconds(), self.pool.rest_seconds(route.ring))
+        return rest <= 0 < self.pool.wait_seconds(route.ring)
 
     def breaker(self, provider: str) -> Breaker:
         """The breaker of a provider."""

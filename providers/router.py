@@ -31,12 +31,14 @@ from providers.estimates import measure
 from providers.pool import Health, Status
 from providers.prices import dearest
 from providers.route import Budget, Ledger, P, Route, State
-from providers.walk import Walk
+from providers.walk import NoAnswerInTime, Walk
 
 log = logging.getLogger(__name__)
 
 # How many models an error names, so that it stays one sentence.
 NAMED_MODELS = 5
+# After so many seconds in queues and with vendors nobody waits for a picture: Discord does for 15 minutes.
+LONGEST_ORDER = 720.0
 
 
 class NoSuchModel(ProviderError):
@@ -154,8 +156,8 @@ class ChatRouter(Router[ChatProvider]):
         routes, purpose = self._choose(request)
         estimates = self.state.estimates
         seconds = max((route.first_text_seconds for route in routes), default=0)
-        walk = Walk(routes, self.state, self.budget, purpose, seconds)
-        shortened = False
+        walk = Walk(routes, self.state, self.budget, purpose, seconds, queue_seconds=seconds)
+        whole = request
         while True:
             features = measure(request.messages)
             async with walk.next_target() as (route, lease):
@@ -172,7 +174,7 @@ class ChatRouter(Router[ChatProvider]):
                     with Deadline(route.total_seconds) as deadline:
                         sent = request if route.sees else without_pictures(request)
                         async with aclosing(route.provider.stream(sent, lease.key)) as events:
-                            deadline.begin(min(walk.patience(route), route.first_text_seconds))
+                            deadline.begin(walk.limit(route, route.first_text_seconds))
                             async for event in events:
                                 if isinstance(event, Delta):
                                     deadline.end()
@@ -217,11 +219,14 @@ class ChatRouter(Router[ChatProvider]):
                         return
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
                     await ledger.fail(error, spent if error.maybe_billed or seen else None)
-                    if isinstance(error, PromptTooLong) and not shortened and len(request.messages) > 2:
-                        request, shortened = replace(request, messages=shorten(request.messages)), True
+                    too_long = isinstance(error, PromptTooLong)
+                    if too_long and request is whole and len(request.messages) > 2:
+                        request = replace(request, messages=shorten(request.messages))
                         walk.again(route, lease)
                     else:
                         await walk.failed(route, lease, error)
+                        if too_long:  # who comes now has more room
+                            request = whole
 
 
 class ImageRouter(Router[ImageProvider]):
@@ -231,15 +236,16 @@ class ImageRouter(Router[ImageProvider]):
         """Make one picture; the open attempt is then the caller's to end. Raises ProviderError."""
         routes = self.offering(request.model)
         seconds = max((route.total_seconds for route in routes), default=0)
+        queue_seconds = max(0, LONGEST_ORDER - seconds)
         purpose = f"pictures of {request.model}" if request.model else "pictures"
-        walk = Walk(routes, self.state, self.budget, purpose, seconds)
+        walk = Walk(routes, self.state, self.budget, purpose, seconds, queue_seconds)
         one_picture = Usage(pictures=1, estimated=True, pixels=request.width * request.height)
         while True:
             async with walk.next_target() as (route, lease):
                 if not await walk.book(ledger, route, lease, one_picture):
                     continue
                 try:
-                    async with asyncio.timeout(min(walk.patience(route), route.total_seconds)):
+                    async with asyncio.timeout(walk.limit(route, route.total_seconds)):
                         picture = await route.provider.generate(request, lease.key)
                     walk.confirm(route, lease)
                     if picture.rest_seconds is not None:
@@ -276,6 +282,6 @@ def as_provider_error(reason: Exception, *said: str) -> ProviderError:
         reason.detail = without_quotes(reason.detail, said)
         return reason
     if isinstance(reason, TimeoutError):
-        return Unavailable("no answer in time", maybe_billed=True)
+        return NoAnswerInTime("no answer in time", maybe_billed=True)
     log.error("a provider failed in a way it should not", exc_info=reason)
     return Unavailable(f"unexpected {type(reason).__name__}", maybe_billed=True)

@@ -20,10 +20,10 @@ from providers.base import (
     Unavailable,
 )
 from providers.breaker import BreakerTimes
+from providers.news import in_words
 from providers.pool import DAY, NEVER
 from providers.route import Budget, State
 from providers.router import ChatRouter, ImageRouter
-from providers.walk import in_words
 from tests.fakes import (
     RecordedLedger,
     ScriptedChat,
