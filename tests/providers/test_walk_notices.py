@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -231,6 +232,32 @@ async def test_who_comes_later_reads_the_same_reason(error: ProviderError, sente
     for _ in range(2):
         assert str(await take_error(collect(router.stream(QUESTION, RecordedLedger())))) == sentence
     assert len(chat.calls) == 1
+
+
+async def test_a_dead_key_does_not_hide_an_outage() -> None:
+    """One key was refused and the provider is down: it is not the host alone who can help, but time."""
+    chat = ScriptedChat([KeyRejected()], [Unavailable(status=503, maybe_billed=True)])
+    state = State(breaker_times=BreakerTimes(failures=1))
+    router = ChatRouter([chat_route(chat, ONE, TWO)], state, Budget(patience_seconds=1))
+    await take_error(collect(router.stream(QUESTION, RecordedLedger())))
+    later = await take_error(collect(router.stream(QUESTION, RecordedLedger())))
+    assert str(later) == f"{NONE} Please try again in 30 seconds."
+
+
+@pytest.mark.parametrize("limit", ["max_concurrency", "requests_per_minute"])
+async def test_a_dead_key_does_not_hide_that_the_others_are_busy(limit: str) -> None:
+    """The key that is left has other requests out, or has sent what its minute holds."""
+    chat, clock = ScriptedChat([KeyRejected()]), Clock(NOON)
+    limits: dict[str, Any] = {limit: 1}
+    route = chat_route(chat, ONE, TWO, first_text_seconds=0.5, **limits)
+    router = ChatRouter([route], State(clock=clock))
+    await collect(router.stream(QUESTION, RecordedLedger()))
+    clock.now += 30
+    if limit == "max_concurrency":
+        assert router.state.pool.acquire(route.ring)
+    error = await take_error(collect(router.stream(QUESTION, RecordedLedger())))
+    when = "in a few seconds" if limit == "max_concurrency" else "in 30 seconds"
+    assert str(error) == f"{BUSY} Please try again {when}."
 
 
 @pytest.mark.parametrize(
