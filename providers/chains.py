@@ -153,6 +153,7 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
         entry.max_concurrency,
         entry.requests_per_minute,
         entry.price,
+        queue=entry.queue,
         sees=entry.sees,
         context_tokens=entry.context_tokens,
     )

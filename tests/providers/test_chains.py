@@ -72,6 +72,7 @@ async def test_a_chain_without_any_key_is_empty(session: aiohttp.ClientSession) 
 async def test_a_route_has_its_entrys_times_and_bounds(session: aiohttp.ClientSession) -> None:
     """Deadlines and token limits come from the catalogue or the host's settings."""
     times = {"first_text_seconds": 1.5, "idle_seconds": 2.5, "total_seconds": 3.5, "max_tokens": 99}
+    times |= {"max_concurrency": 2, "requests_per_minute": 7, "queue": True}
     entries = load_catalog({"ollama": times})
 
     router = build_chat_router(entries, ["ollama", "llamacpp"], secrets(), session)
