@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from providers.base import NO_KEY, ChatProvider, ImageProvider, Key, ProviderError, Usage
 from providers.breaker import Breaker, BreakerTimes
@@ -35,6 +36,13 @@ class Target:
     def full_name(self) -> str:
         """The model with its provider, as people name it: `provider/model`."""
         return f"{self.provider}/{self.model}"
+
+
+class Ending(NamedTuple):
+    """From which day on a model is no longer offered, and the one to ask in its place."""
+
+    day: date
+    successor: str
 
 
 class NotAffordable(ProviderError):

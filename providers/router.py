@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Generic
 
 from providers.base import (
@@ -30,7 +31,7 @@ from providers.errors import without_quotes
 from providers.estimates import measure
 from providers.pool import Health, Status
 from providers.prices import dearest
-from providers.route import Budget, Ledger, P, Route, State
+from providers.route import Budget, Ending, Ledger, P, Route, State
 from providers.walk import NoAnswerInTime, Walk
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class CannotSee(ProviderError):
 class Router(Generic[P]):
     """Walks the chain until one target answers. Routers of one bot share their `state`.
 
-    `others` are models that the providers offer besides those of the chain: asked only by name.
+    `others` are models that the providers offer besides those of the chain: asked only by name. `endings`
+    says which models have a last day, by every name that a request may give them.
     """
 
     def __init__(
@@ -67,27 +69,53 @@ class Router(Generic[P]):
         state: State | None = None,
         budget: Budget | None = None,
         others: Sequence[Route[P]] = (),
+        endings: Mapping[str, Ending] | None = None,
     ) -> None:
         self.routes: tuple[Route[P], ...] = tuple(routes)
         self.others: tuple[Route[P], ...] = tuple(others)
         self.state = state or State()
         self.budget = budget or Budget()
+        self._endings = endings or {}
+        self._as_of = date.min
+
+    def _keep_up(self) -> None:
+        """On the day a model ends put its successor in its place, without a new start."""
+        if not self._endings:
+            return
+        today = datetime.fromtimestamp(self.state.clock(), UTC).date()
+        if today == self._as_of:
+            return
+        self._as_of = today
+        known = {route.full_name: route for route in self.others + self.routes}
+        self.routes = tuple(known.get(self._successor(r.full_name), r) for r in self.routes)
+        living = (route for route in self.others if self._successor(route.full_name) == route.full_name)
+        self.others = tuple(route for route in living if route not in self.routes)
+
+    def _successor(self, model: str) -> str:
+        """The name of the model that is asked today when this one is meant."""
+        while (ending := self._endings.get(model)) and ending.day <= self._as_of:
+            model = ending.successor
+        return model
 
     def offering(self, model: str | None) -> tuple[Route[P], ...]:
         """The routes of a model, named as `model` or `provider/model`; without a name, the chain.
 
-        Raises NoSuchModel.
+        A model that was retired stands for its successor. Raises NoSuchModel.
         """
+        self._keep_up()
         if not model:
             return self.routes
         every = self.routes + self.others
-        found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))
-        if not found:
+        for name in (model, self._successor(model)):
+            if found := tuple(r for r in every if name in (r.provider.model, r.full_name)):
+                break
+        else:
             raise NoSuchModel(f"nobody offers {model!r}")
         return found
 
     def healths(self) -> Iterator[tuple[Route[P], Key, Health]]:
         """Every provider and key of the chain, with what keeps it from being asked, if anything does."""
+        self._keep_up()
         for route in self.routes:
             breaker = self.state.breaker(route.name)
             for key in route.keys:
@@ -112,6 +140,7 @@ class Router(Generic[P]):
 
     def next_route(self) -> Route[P] | None:
         """The provider that would be asked now; None: nobody."""
+        self._keep_up()
         return next(filter(self.is_ready, self.routes), None)
 
 
