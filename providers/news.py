@@ -34,7 +34,7 @@ class News(Generic[P]):
             )
             account = route.ring.account(key)
             if self._state.pool.health(account).status is Status.READY:  # not so: another was refused
-                notices.end(("account", account), f"{key.variable} works again.")
+                notices.end(("account", account), f"{key.variable or route.label} works again.")
             notices.end(("nobody", self._purpose), f"Somebody can be asked for {self._purpose} again.")
             if route is first:
                 notices.end(("fallback", self._purpose), f"{first.label} is asked for {self._purpose} again.")

@@ -185,7 +185,7 @@ class ChatRouter(Router[ChatProvider]):
         routes, purpose = self._choose(request)
         estimates = self.state.estimates
         seconds = max((route.first_text_seconds for route in routes), default=0)
-        walk = Walk(routes, self.state, self.budget, purpose, seconds, queue_seconds=seconds)
+        walk = Walk(routes, self.state, self.budget, purpose, seconds, longest=2 * seconds)
         whole = request
         while True:
             features = measure(request.messages)
@@ -265,9 +265,8 @@ class ImageRouter(Router[ImageProvider]):
         """Make one picture; the open attempt is then the caller's to end. Raises ProviderError."""
         routes = self.offering(request.model)
         seconds = max((route.total_seconds for route in routes), default=0)
-        queue_seconds = max(0, LONGEST_ORDER - seconds)
         purpose = f"pictures of {request.model}" if request.model else "pictures"
-        walk = Walk(routes, self.state, self.budget, purpose, seconds, queue_seconds)
+        walk = Walk(routes, self.state, self.budget, purpose, seconds, LONGEST_ORDER)
         one_picture = Usage(pictures=1, estimated=True, pixels=request.width * request.height)
         while True:
             async with walk.next_target() as (route, lease):

@@ -167,7 +167,8 @@ class Transport:
             detail = safe_detail(f"{type(error).__name__}: {error}", secret)
             if isinstance(error, NEVER_SENT):
                 raise Unavailable(detail) from None
-            early = isinstance(error, BROKEN_EARLY) and not answers
+            # Of what only looks after work that was asked for before, a new try would order that work again.
+            early = isinstance(error, BROKEN_EARLY) and not answers and body is not None
             raise (ConnectionBroken if early else Unavailable)(detail, maybe_billed=True) from None
 
 

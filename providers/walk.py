@@ -70,7 +70,7 @@ class NoneAnswered(ProviderError):
 class Walk(Generic[P]):
     """Hands out targets for one question until one answers, or until `seconds` have passed without text.
 
-    What it spends in queues, `queue_seconds` at most, does not count to them.
+    What it spends in queues does not count to them, until `longest` have passed in all.
     """
 
     def __init__(
@@ -80,15 +80,17 @@ class Walk(Generic[P]):
         budget: Budget,
         purpose: str,
         seconds: float,
-        queue_seconds: float,
+        longest: float,
     ) -> None:
         self._routes: Sequence[Route[P]] = routes
         self._state = state
         self._budget = budget
         self._news: News[P] = News(routes, state, purpose)
-        self._ends_at = asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time()
+        self._ends_at = now + seconds
+        self._never_after = now + max(seconds, longest)
         self._least = min(LEAST_SECONDS, seconds / 10)
-        self._queue_left = queue_seconds
+        self._queue_left = max(0.0, longest - seconds / 2)  # whoever gets a turn has half of its time
         self._rested = 0.0
         self._causes: list[ProviderError] = []
         self._left_out: NotAffordable | None = None
@@ -160,9 +162,12 @@ class Walk(Generic[P]):
         """The vendor has begun to answer."""
         lease.confirm()
         self._state.breaker(route.name).succeed()
+        self._news.answers(route, lease.key, fallback=self._replaces_the_first(route))
+
+    def _replaces_the_first(self, route: Route[P]) -> bool:
+        """Whether this one answers because the first could not, rather than has its hands full."""
         first = self._routes[0]
-        overflow = first.name not in self._closed and self._state.is_only_busy(first)
-        self._news.answers(route, lease.key, fallback=route is not first and not overflow)
+        return route is not first and (first.name in self._closed or not self._state.is_only_busy(first))
 
     def broke_off(self, route: Route[P], error: ProviderError) -> None:
         """The vendor broke off after it had begun to answer."""
@@ -206,7 +211,7 @@ class Walk(Generic[P]):
         """Let the breaker know of a failure: of one for each question, and of what is the provider's own."""
         breaker = self._state.breaker(route.name)
         hurried = self._hurried and isinstance(error, NoAnswerInTime)
-        if self._trial or (route.name not in self._blamed and not hurried):
+        if not hurried and (self._trial or route.name not in self._blamed):
             self._blamed.add(route.name)
             if breaker.fail(self._trial):
                 self._news.fails(route, error)
@@ -280,7 +285,7 @@ class Walk(Generic[P]):
         waited = time() - started
         if queues:
             self._queue_left -= waited
-            self._ends_at += waited
+            self._ends_at = min(self._ends_at + waited, self._never_after)
         else:
             self._rested += waited
 

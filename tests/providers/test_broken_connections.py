@@ -8,14 +8,14 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from providers.base import ImageRequest, Usage
+from providers.base import ImageRequest, Unavailable, Usage
 from providers.chat_completions import ChatCompletions
 from providers.openai_images import OpenAIImages
 from providers.router import ChatRouter, ImageRouter
 from providers.transport import Transport
 from tests.fake_vendors import RESET, FakeVendor, json_reply, openai_stream
 from tests.fakes import RecordedLedger, ScriptedChat, chat_route, image_route, key, small_png
-from tests.providers.helpers import QUESTION, chat_entry, collect
+from tests.providers.helpers import QUESTION, chat_entry, collect, take_error
 from tests.providers.walking import answered
 
 ONE, TWO = key("KEY1", "value-1"), key("KEY2", "value-2")
@@ -45,6 +45,15 @@ async def test_a_picture_survives_a_reset(vendor: FakeVendor, images: OpenAIImag
     await ImageRouter([image_route(images, ONE, TWO)]).generate(ImageRequest("a fox", 64, 64), ledger)
     assert vendor.keys == ["value-1", "value-1"]
     assert [usage for _, usage in ledger.failed] == [Usage(pictures=1, estimated=True, pixels=64 * 64)]
+
+
+async def test_a_question_for_work_on_its_way_is_no_order_of_new_work(
+    vendor: FakeVendor, transport: Transport
+) -> None:
+    """A reset while a job's state is read is an outage: asking anew would have the picture made twice."""
+    vendor.reply(RESET, RESET)  # aiohttp by itself repeats what only reads
+    error = await take_error(transport.send("GET", f"{vendor.url}/status", ONE))
+    assert type(error) is Unavailable
 
 
 @asynccontextmanager

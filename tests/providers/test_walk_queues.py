@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from providers.base import ImageRequest, RateLimited
 from providers.route import Budget, State
-from providers.router import ChatRouter, ImageRouter
+from providers.router import LONGEST_ORDER, ChatRouter, ImageRouter
+from providers.walk import Walk
 from tests.fakes import RecordedLedger, ScriptedChat, ScriptedImages, chat_route, image_route, key
 from tests.providers.clock import Clock
 from tests.providers.helpers import take_error
@@ -58,8 +61,8 @@ async def test_who_leaves_the_queue_has_cost_nothing() -> None:
 
 
 async def test_a_minute_that_is_full_is_waited_for_as_long_as_an_answer_may_take() -> None:
-    """Paced by the host's own number the question waits for room; with less time it is refused at once."""
-    for seconds, waits in ((60, True), (30, False)):
+    """Paced by the host's own number the question waits for room; where that takes longer it is refused."""
+    for seconds, waits in ((60, True), (20, False)):
         clock = Clock(1000.0)
         state = State(clock=clock)
         route = chat_route(ScriptedChat(), ONE, first_text_seconds=seconds, requests_per_minute=1)
@@ -101,6 +104,15 @@ async def test_who_has_queued_for_long_enough_goes_elsewhere() -> None:
     await answered(router)
     assert time.monotonic() - began < 2.2
     assert (len(own.calls), len(second.calls)) == (0, 1)
+
+
+async def test_who_queues_for_the_longest_time_still_has_half_of_its_own() -> None:
+    """A picture is given up before its member could no longer be told, and not begun without time for it."""
+    images = ScriptedImages()
+    router = ImageRouter([image_route(images, ONE, max_concurrency=1, total_seconds=700)])
+    walk = Walk(router.routes, router.state, Budget(), "pictures", 700, LONGEST_ORDER)
+    assert walk._queue_left == 370
+    assert walk._never_after - walk._ends_at == pytest.approx(20)
 
 
 async def test_a_server_that_rests_is_not_queued_for() -> None:
