@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Generic
 
 from providers.base import Key, ProviderError, Unavailable
-from providers.pool import KEYLESS_REST, NEVER, Status
+from providers.healths import NEVER, Status
+from providers.pool import KEYLESS_REST
 from providers.route import P, Route, State
 
 NONE = "None of the bot's models could answer just now."

@@ -29,17 +29,16 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from operator import attrgetter
-from typing import NamedTuple, Protocol
 
 from providers.base import NO_KEY, Key, ProviderError
+from providers.healths import DAY, NEVER, WELL, Health, HealthStore, Holder, NoStore, Status
 from providers.meter import Meter
 
 log = logging.getLogger(__name__)
 
-NEVER = float("inf")
-DAY = 86400.0
+_until = attrgetter("until")
+
 FIRST_REST = 5.0
 LONGEST_REST = 60.0
 # A spent account may be topped up, or its vendor's day may begin elsewhere: it is asked again after this.
@@ -48,65 +47,6 @@ LONGEST_SPENT = 6 * 3600.0
 KEYLESS_REST = 600.0
 # What the host can mend where the bot cannot see it: a permission given, a model put back, credit bought.
 MENDABLE = ("auth", "not_entitled", "retired", "exhausted")
-
-
-class Status(Enum):
-    """Whether something may be asked."""
-
-    READY = "ready"
-    RESTING = "resting"  # for seconds or minutes
-    SPENT = "spent"  # for hours or days
-    DEAD = "dead"  # until the host changes something
-
-
-class Holder(NamedTuple):
-    """Whose health it is: an account's with a model, a key's (no model) or a model's (no holder)."""
-
-    provider: str
-    holder: str
-    model: str
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What is known of a holder. `until` in seconds since 1970; `reason` is the class of the error."""
-
-    status: Status = Status.READY
-    until: float = 0.0
-    reason: str = ""
-    strikes: int = 0  # refusals in a row for which the vendor named no time
-
-    def is_kept_as(self, kept: Health) -> bool:
-        """Whether a store that keeps whole seconds, rounded up, has this as `kept`."""
-        same = (self.status, self.reason, self.strikes) == (kept.status, kept.reason, kept.strikes)
-        return same and (self.until == kept.until or self.until < kept.until < self.until + 1)
-
-
-WELL = Health()
-_until = attrgetter("until")
-
-
-class HealthStore(Protocol):
-    """Where healths live through a restart."""
-
-    async def load(self) -> Mapping[Holder, Health]:
-        """All healths that were saved."""
-        ...
-
-    async def save(self, changed: Mapping[Holder, Health]) -> None:
-        """Keep these; one that is ready is forgotten."""
-        ...
-
-
-class NoStore:
-    """Keeps nothing: each start knows nothing."""
-
-    async def load(self) -> Mapping[Holder, Health]:
-        """Nothing."""
-        return {}
-
-    async def save(self, changed: Mapping[Holder, Health]) -> None:
-        """Nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

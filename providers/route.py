@@ -12,8 +12,9 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from providers.base import NO_KEY, ChatProvider, ImageProvider, Key, ProviderError, Usage
 from providers.breaker import Breaker, BreakerTimes
 from providers.estimates import Estimates
+from providers.healths import HealthStore
 from providers.notices import Notices
-from providers.pool import HealthStore, KeyPool, Ring
+from providers.pool import KeyPool, Ring
 from providers.prices import Price
 
 P = TypeVar("P", ChatProvider, ImageProvider)

@@ -29,7 +29,7 @@ from providers.base import (
 from providers.deadline import Deadline
 from providers.errors import without_quotes
 from providers.estimates import measure
-from providers.pool import Health, Status
+from providers.healths import Health, Status
 from providers.prices import dearest
 from providers.route import Budget, Ending, Ledger, P, Route, State
 from providers.walk import NoAnswerInTime, Walk

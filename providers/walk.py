@@ -27,8 +27,9 @@ from contextlib import asynccontextmanager
 from typing import Generic
 
 from providers.base import ConnectionBroken, Key, ProviderError, Unavailable, Usage
+from providers.healths import NEVER, Status
 from providers.news import NONE, News
-from providers.pool import NEVER, Lease, Status
+from providers.pool import Lease
 from providers.route import Budget, Ledger, NotAffordable, P, Route, State, Target
 
 log = logging.getLogger(__name__)

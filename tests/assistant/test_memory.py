@@ -20,7 +20,8 @@ from providers.base import (
     QuotaExhausted,
     RateLimited,
 )
-from providers.pool import DAY, NEVER, Health, Holder, KeyPool, Ring, Status
+from providers.healths import DAY, NEVER, Health, Holder, Status
+from providers.pool import KeyPool, Ring
 from providers.route import State
 from providers.router import ChatRouter, ImageRouter
 from tests.assistant.scene import Scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from providers.breaker import Breaker, BreakerTimes
-from providers.pool import Status
+from providers.healths import Status
 from providers.route import State
 from providers.router import ChatRouter
 from tests.fakes import ScriptedChat, chat_route

@@ -20,7 +20,8 @@ from providers.base import (
     RateLimited,
     Unavailable,
 )
-from providers.pool import DAY, NEVER, Health, Holder, KeyPool, Lease, Ring, Status
+from providers.healths import DAY, NEVER, Health, Holder, Status
+from providers.pool import KeyPool, Lease, Ring
 from tests.fakes import key
 from tests.providers.clock import Clock, KeptHealths, account_key
 

@@ -21,8 +21,8 @@ from providers.base import (
     Unavailable,
 )
 from providers.breaker import BreakerTimes
+from providers.healths import DAY, NEVER
 from providers.news import in_words
-from providers.pool import DAY, NEVER
 from providers.route import Budget, State
 from providers.router import ChatRouter, ImageRouter
 from tests.fakes import (
