@@ -49,7 +49,10 @@ class Builder:
     image_router: ImageRouter | None = None
 
     def build(self, settings: Settings, find_keys: FindSecrets) -> Parts:
-        """Build everything anew, and log who will be asked. Raises CatalogError, SettingsError."""
+        """Build everything anew, and log who will be asked. Raises CatalogError, SettingsError.
+
+        Keys and models that were refused are tried again: that is what the host may have read them anew for.
+        """
         entries = load_catalog(settings.providers)
         chat_chain = settings.chat_chain if settings.chat_chain is not None else DEFAULT_CHAT_CHAIN
         image_chain = settings.image_chain if settings.image_chain is not None else DEFAULT_IMAGE_CHAIN
@@ -63,6 +66,7 @@ class Builder:
         image_router = self.image_router or build_image_router(entries, image_chain, *shared)
         if problems := limit_problems(settings, [*chat_router.routes, *image_router.routes]):
             raise SettingsError(problems)
+        self.state.pool.try_again()
         _log_chain("/ask", chat_router.routes)
         _log_chain("/imagine", image_router.routes)
         return Parts(

@@ -10,7 +10,7 @@ from assistant.periods import start_of, today
 from assistant.values import ModelChoice
 from db.engine import Database
 from db.usage import count_by_key
-from providers.pool import NEVER
+from providers.healths import NEVER
 from providers.router import ChatRouter, ImageRouter
 
 

@@ -12,6 +12,7 @@ Errors, each with its class (``kind``) and a text that is safe to show to a memb
     ├── ContentRefused     content       the vendor's filter refused: asking elsewhere is no answer
     ├── BadRequest         bad_request   the vendor did not understand us: the next provider
     └── Unavailable        transient     network, overload or a broken reply: the next provider
+        └── ConnectionBroken                 before the reply had begun: once more
 """
 
 from __future__ import annotations
@@ -288,3 +289,7 @@ class Unavailable(ProviderError):
 
     kind = "transient"
     sentence = "The model cannot be reached at the moment."
+
+
+class ConnectionBroken(Unavailable):
+    """The connection broke before the vendor had begun to answer; worth a new try, though both may cost."""

@@ -35,6 +35,8 @@ ABOUT_A_MODEL = (
     "prompt_tokens",
 )
 LOCAL_CONTEXT_TOKENS = 4096
+# Wires of machines of one's own that do one thing after the other. What waits here can still be taken back.
+ONE_AT_A_TIME = ("local", "sdapi")
 
 
 class OfferedModel(PictureLimits):
@@ -74,8 +76,9 @@ class Entry(PictureLimits):
     total_seconds: float = Field(600, gt=0, le=840)
 
     # What the vendor allows each account; None: not known. Both are kept to rather than run into.
-    max_concurrency: int | None = Field(None, ge=1)
+    max_concurrency: int | None = Field(None, ge=1)  # requests at a time, over all its models
     requests_per_minute: int | None = Field(None, ge=1)
+    queue: bool = False  # whether requests wait for it while it is busy with others, and do not go elsewhere
 
     # What is sent.
     auth: Auth = "bearer"
@@ -147,8 +150,30 @@ class Entry(PictureLimits):
 
     @model_validator(mode="before")
     @classmethod
-    def _pictures_end_sooner(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return {"total_seconds": 120, **fields} if fields.get("wire") in get_args(ImageWire) else fields
+    def _depends_on_the_wire(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        wire = fields.get("wire")
+        if wire in get_args(ImageWire):
+            fields = {"total_seconds": 120, **fields}
+        if wire in ONE_AT_A_TIME:
+            fields = {"max_concurrency": 1, "queue": True, **fields}
+        return fields
+
+    @field_validator("accounts")
+    @classmethod
+    def _labels_are_of_keys(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        keys = info.data.get("keys", ())
+        for name in value:
+            if name.rstrip("0123456789") not in keys and name not in keys:
+                known = " or ".join(keys) or "nothing, as it needs none"
+                raise ValueError(f"{name} is no key of this provider; they begin with {known}")
+        return value
+
+    @field_validator("max_concurrency")
+    @classmethod
+    def _has_one_process(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value != 1 and info.data.get("wire") == "local":
+            raise ValueError("a model in the bot's own process answers one question at a time")
+        return value
 
     @field_validator("models")
     @classmethod

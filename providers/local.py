@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class LocalModel:
-    """Answers one question at a time with the model in `model_path`, loaded at the first question.
+    """Answers with the model in `model_path`, loaded at the first question. It is asked one at a time.
 
     llama.cpp works in threads of its own and hands each piece to a callback; a worker thread waits for it,
     so the event loop only sees finished pieces.
@@ -31,7 +31,6 @@ class LocalModel:
         self.name = entry.name
         self.model = entry.model
         self._entry = entry
-        self._turn = asyncio.Lock()
         self._server: Any = None
 
     async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
@@ -46,20 +45,19 @@ class LocalModel:
             loop.call_soon_threadsafe(frames.put_nowait, frame)
             return stop.is_set()  # True ends the answer
 
-        async with self._turn:
-            work = asyncio.create_task(asyncio.to_thread(self._answer, body, take))
-            work.add_done_callback(lambda _: frames.put_nowait(None))
-            try:
-                while (frame := await frames.get()) is not None:
-                    if frame.get("error"):
-                        raise read_error(200, {}, json.dumps(frame).encode())
-                    if (text := reading.take(frame)) != "":
-                        yield Delta(text)
-                work.result()
-            finally:
-                stop.set()
-                # The model must have stopped before the next question may have it.
-                await asyncio.wait([work])
+        work = asyncio.create_task(asyncio.to_thread(self._answer, body, take))
+        work.add_done_callback(lambda _: frames.put_nowait(None))
+        try:
+            while (frame := await frames.get()) is not None:
+                if frame.get("error"):
+                    raise read_error(200, {}, json.dumps(frame).encode())
+                if (text := reading.take(frame)) != "":
+                    yield Delta(text)
+            work.result()
+        finally:
+            stop.set()
+            # The model must have stopped before the next question may have it.
+            await asyncio.wait([work])
         if (text := reading.finish()) != "":
             yield Delta(text)
         yield reading.completion(self.model)

@@ -91,8 +91,8 @@ async def test_members_and_admins_read_only_whether_the_bot_works(open_world: Op
 async def test_a_provider_that_is_left_alone_is_not_reachable(open_world: OpenWorld) -> None:
     """An outage shows on every key of the provider, and members read that answers do not work."""
     down = Unavailable(status=503)
-    world = await open_world(*[[down]] * 4, chat_keys=CHAT_KEYS[:2])
-    for _ in range(2):
+    world = await open_world(*[[down]] * 6, chat_keys=CHAT_KEYS[:2])
+    for _ in range(3):
         await world.member.slash(world.channel, "ask", prompt="hi")
     assert (await text_for(world, world.member)).startswith("Answers: not at the moment.")
 

@@ -20,7 +20,8 @@ from db.keeping import end_orphans, find_orphans, keeping
 from db.ledger import admit, begin_attempt, requests
 from db.server import PROCESSES, read_living
 from providers.base import Key, QuotaExhausted
-from providers.pool import KeyPool, Ring, Status
+from providers.healths import Status
+from providers.pool import KeyPool, Ring
 from tests.assistant.scene import GatedChat, Scene
 from tests.db.entries import attempt, book, discrepancies, request
 from tests.fakes import ScriptedChat, ScriptedImages, answer, key

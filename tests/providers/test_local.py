@@ -23,6 +23,8 @@ from providers.base import (
 )
 from providers.catalog import load_catalog
 from providers.local import LocalModel
+from providers.router import ChatRouter
+from tests.fakes import RecordedLedger, chat_route
 from tests.providers.helpers import collect, take_up_to_error
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -95,11 +97,13 @@ async def test_the_event_loop_stays_free_while_the_model_thinks(model: LocalMode
 @with_model
 async def test_leaving_early_frees_the_model_for_the_next_question(model: LocalModel) -> None:
     """Questions wait for one another; a listener who leaves stops the model, and the next is answered."""
-    story = model.stream(STORY, NO_KEY)
+    router = ChatRouter([chat_route(model, max_concurrency=1)])
+    story = router.stream(STORY, RecordedLedger())
     assert isinstance(await anext(story), Delta)
-    waiting = asyncio.create_task(collect(model.stream(GREETING, NO_KEY)))
+    ledger = RecordedLedger()
+    waiting = asyncio.create_task(collect(router.stream(GREETING, ledger)))
     await asyncio.sleep(0.02)
-    assert not waiting.done()
+    assert ledger.begun == []
 
     async with asyncio.timeout(LONGER_THAN_A_PIECE):
         await story.aclose()

@@ -34,9 +34,9 @@ from providers.catalog import Entry
 from providers.chat_completions import ChatCompletions
 from providers.errors import SECONDS_WITHOUT_WORK, read_error
 from providers.fal import Fal
+from providers.healths import Status
 from providers.hf_inference import HuggingFaceInference
 from providers.openai_images import OpenAIImages
-from providers.pool import Status
 from providers.router import ChatRouter, ImageRouter
 from providers.sdapi import StableDiffusionAPI
 from providers.transport import Transport

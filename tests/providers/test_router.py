@@ -145,7 +145,7 @@ async def test_the_log_says_who_failed_and_why(caplog: pytest.LogCaptureFixture)
 
     assert [record.getMessage() for record in caplog.records] == [
         "first KEY1: auth: bad key",
-        "KEY1 was refused by first. It is left out until its value is changed.",
+        "KEY1 was refused by first. It is left out until its value changes or the settings are read again.",
         "first without key: transient: is down",
         "Fallback in use: answers now come from scripted, not from first.",
     ]

@@ -141,7 +141,7 @@ async def test_when_nobody_answers_the_sentence_says_why_and_until_when(
 ) -> None:
     """The member reads what may be told and when to come back; the log gets every cause in order."""
     chats = [ScriptedChat([cause], name=f"vendor {place}") for place, cause in enumerate(causes)]
-    router = ChatRouter([chat_route(chat) for chat in chats])
+    router = ChatRouter([chat_route(chat, ONE) for chat in chats])
 
     pieces, error = await take_up_to_error(router.stream(QUESTION, RecordedLedger()))
 
