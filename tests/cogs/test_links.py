@@ -56,8 +56,6 @@ def test_links_before_and_after_a_code_block_are_shown_and_those_in_it_kept() ->
     link, shown = "[a](https://x.example)", "a (<https://x.example>)"
 
     assert displayable(f"{link}\n```\n{link}\n```\n{link}") == f"{shown}\n```\n{link}\n```\n{shown}"
-    # Discord knows no other fence: between tildes it masks links.
-    assert displayable(f"~~~\n{link}\n~~~") == f"~~~\n{shown}\n~~~"
 
 
 def test_a_link_that_is_being_written_is_held_back() -> None:
