@@ -50,7 +50,9 @@ class Ask(commands.Cog):
         await interaction.response.defer(thinking=True, ephemeral=private)
         heading = heading_of(prompt)
         try:
-            text, pictures = await self._files.read_files([attachment] if attachment else [])
+            text, pictures = await self._files.read_files(
+                [attachment] if attachment else [], interaction.user.id
+            )
         except UnreadableFile as reason:
             await self._answers.refuse(surface, heading + discord.utils.escape_markdown(str(reason)))
             return

@@ -72,7 +72,7 @@ class QuestionForm(discord.ui.Modal, title="Ask about this message"):
         private = message.flags.ephemeral
         surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
-        files, pictures = await bot.files.read_what_can_be(attachments_of(message))
+        files, pictures = await bot.files.read_what_can_be(attachments_of(message), interaction.user.id)
         author = plain_name(message.author.display_name)
         text = text_of(message)
         said = fence(f'The question is about this message of "{author}"', text) if text else ""

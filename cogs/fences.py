@@ -167,8 +167,9 @@ def _opened(line: str, start: int, end: int, known: bool, before: str) -> tuple[
 def _code(line: str, block: _Block, known: bool) -> tuple[str, _Block | None]:
     """A line within a block, as far as it is decided what it shows."""
     text = line.rstrip()
-    if not known and text.endswith(("`", "~")):
-        return _apart(text.rstrip("`~"), 3), block
+    if not known and text.endswith(("`", "~", ">")):
+        start = text.rstrip("`~")
+        return "" if _MARGIN.fullmatch(start) else _apart(start, 3), block
     before = text.rstrip(block.mark)
     alone = _MARGIN.fullmatch(before) is not None
     if len(text) - len(before) >= block.length and (

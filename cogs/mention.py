@@ -59,7 +59,7 @@ class Mention(commands.Cog):
             return
         async with _typing(self._bot.calls, message.channel, surface.shown):
             try:
-                files, pictures = await self._bot.files.read_files(message.attachments)
+                files, pictures = await self._bot.files.read_files(message.attachments, message.author.id)
             except UnreadableFile as reason:
                 await self._bot.answers.refuse(surface, discord.utils.escape_markdown(str(reason)))
                 return

@@ -2,8 +2,8 @@
 
 A part is what one message shows, and the stretch of the text that it stands for: joined, the stretches are
 the text. A part that has another one behind it is complete: it stays the same however much text is appended,
-so that an answer can be cut while it is still being written. Code blocks are read as Discord does: a text that
-may have other fences goes through `cogs.fences` first.
+so that an answer can be cut while it is still being written. Code blocks are read as Discord does: a text
+that may have other fences goes through `cogs.fences` first.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def _lines(window: str, opening: str, fence: Fence | None) -> Iterator[_Line]:
 def _find_cut(window: str, opening: str, fence: Fence | None, limit: int) -> int:
     """Where to cut a window that is too long for one message; at least one character.
 
-    A cut that leaves more than a quarter of the message empty takes messages that nobody needs. It is only made
-    where a line must not be cut; code that fills half of it is cut between its lines too.
+    A cut that leaves more than a quarter of the message empty takes messages that nobody needs. It is only
+    made where a line must not be cut; code that fills half of it is cut between its lines too.
     """
     before_paragraph = before_line = before_any = before_code = last = 0
     long: _Line | None = None  # the line that the message's end falls into

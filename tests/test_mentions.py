@@ -169,7 +169,7 @@ async def test_a_file_that_cannot_be_fetched_is_told(
 async def test_only_a_few_files_are_fetched_at_a_time(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
 ) -> None:
-    """However many members attach something, no more than 8 files are in memory; all are answered."""
+    """However many members attach something, no more than a few files are in memory; all are answered."""
 
     def fetched() -> list[str]:
         return [sent.path for sent in fake.requests if sent.path.startswith("/attachments/")]
@@ -186,6 +186,28 @@ async def test_only_a_few_files_are_fetched_at_a_time(
         await fake.until(lambda: len([one for one in replies(fake) if "completion" in one.content]) == 12, 20)
 
     assert (at_a_time, len(fetched())) == (FILES_AT_ONCE, 12)
+
+
+async def test_of_each_member_one_file_is_read_at_a_time(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """Whoever sends many slow files waits for them alone; another member's is read meanwhile."""
+
+    def fetched() -> list[str]:
+        return [sent.path for sent in fake.requests if sent.path.startswith("/attachments/")]
+
+    vendor.reply(*[openai_stream("Read.")] * 4)
+    fake.fail("GET", "/attachments/*", times=1, delay=2.0)
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        for _ in range(3):
+            await write(fake, f"{BOT_MENTION} What is this?", files={"note.txt": b"text"})
+        await fake.until(lambda: len(fetched()) == 1)
+        await write(fake, f"{BOT_MENTION} What is this?", files={"note.txt": b"text"}, user=ANOTHER)
+        await fake.until(lambda: any("completion" in one.content for one in replies(fake)))
+        while_slow = len(fetched())
+        await fake.until(lambda: len([one for one in replies(fake) if "completion" in one.content]) == 4, 20)
+
+    assert while_slow == 2
 
 
 async def test_a_bare_mention_gets_a_hint(fake: FakeDiscord, vendor: FakeVendor, database_url: str) -> None:

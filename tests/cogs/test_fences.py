@@ -40,7 +40,7 @@ TICKS = INVISIBLE.join("```")
     ],
 )  # fmt: skip
 def test_a_block_is_one_for_discord_too(written: str, language: str, code: str) -> None:
-    """Wherever its fences stand and whatever is in it, Discord shows the block, and links behind it are seen."""
+    """Wherever its fences stand and whatever is in it, Discord shows it, and links behind it are seen."""
     shown = displayable(f"{written}\n{LINK}")
 
     assert code_blocks(shown) == [(language, code)]

@@ -113,7 +113,7 @@ def test_a_longer_fence_keeps_the_shorter_ones_in_it() -> None:
 
 
 def test_tildes_are_fences_and_indentation_is_kept() -> None:
-    """A block of tildes in a list is opened again with its indentation, and one in a quotation with its mark."""
+    """A block of tildes in a list is opened again with its indentation, and one in a quote with its mark."""
     parts = shown("1. Run this:\n   ~~~sh\n" + "   echo on\n" * 300 + "   ~~~\n2. Done.")
     quoted = shown("> ```sh\n" + "> echo on\n" * 300 + "> ```\nDone.")
 
