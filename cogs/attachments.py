@@ -20,8 +20,8 @@ FILES_AT_ONCE = 4
 
 
 class FileReader:
-    """Reads what members attach: a few files at a time, since each may take 20 MB while it is read, and one of
-    each member, so that nobody's slow files keep others waiting.
+    """Reads what members attach: a few files at a time, since each may take 20 MB while it is read, and one
+    of each member, so that nobody's slow files keep others waiting.
     """
 
     def __init__(self) -> None:

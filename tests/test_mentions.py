@@ -135,7 +135,7 @@ async def test_files_go_along_with_a_mention(
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({"sky.png": empty_png(13_000, 13_000)}, "which is too large. Attach another picture."),
+        ({"sky.png": empty_png(13_000, 13_000)}, "where 13 million are the most. Attach another picture."),
         ({f"{n}.txt": b"text" for n in range(5)}, "At most 4 files go along with a question. Attach fewer."),
     ],
     ids=["bomb", "many"],
