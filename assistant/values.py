@@ -107,8 +107,8 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """The question of a turn once more; its answer takes the place of the turn's."""
+class AboutTurn:
+    """Something wished of a turn that is kept."""
 
     origin: Origin
     turn_id: int
@@ -119,15 +119,13 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class More:
-    """Going on with an answer that did not come to its end; what comes is added to the turn's."""
+class Again(AboutTurn):
+    """The question of a turn once more; its answer takes the place of the turn's."""
 
-    origin: Origin
-    turn_id: int
-    speaker: str = ""
-    channel_name: str = ""
-    server_name: str = ""
-    may_manage: bool = False
+
+@dataclass(frozen=True, slots=True)
+class More(AboutTurn):
+    """Going on with an answer that did not come to its end; what comes is added to the turn's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,7 @@ class Begun:
     """The question whose answer follows; first of all for Again and More, which only name a turn."""
 
     prompt: str
-    private: bool
+    answer: str = ""  # of More: as far as it has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +215,12 @@ class ModelChoice:
     value: str
     label: str
     default: bool  # whether it is asked when none is named
-    sees: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LastAnswer:
     """A member's newest turn in a channel."""
 
-    turn_id: int
     question: str
     answer: str
 
@@ -240,6 +236,7 @@ class MemberUsage:
 
 __all__ = [
     "PERIODS",
+    "AboutTurn",
     "Again",
     "Answer",
     "AttachedPicture",

@@ -30,9 +30,9 @@ async def test_models_that_are_ready_are_offered(database: Database) -> None:
     )
     scene = scene_of(database, first, second, other)
     choices = [
-        ModelChoice("first/a", "first", default=True, sees=False),
-        ModelChoice("second/b", "second", default=False, sees=True),
-        ModelChoice("c/d", "c", default=False, sees=False),
+        ModelChoice("first/a", "first", default=True),
+        ModelChoice("second/b", "second", default=False),
+        ModelChoice("c/d", "c", default=False),
     ]
     assert scene.assistant.models() == choices
 
@@ -41,7 +41,7 @@ async def test_models_that_are_ready_are_offered(database: Database) -> None:
     assert (end.provider, end.fallback) == ("second", True)
     assert isinstance((await scene.put(Question(origin(2), "Hi", model="c/d")))[-1], Refusal)
 
-    assert scene.assistant.models() == [ModelChoice("second/b", "second", default=True, sees=True)]
+    assert scene.assistant.models() == [ModelChoice("second/b", "second", default=True)]
 
 
 async def test_a_model_is_asked_by_name(database: Database) -> None:
