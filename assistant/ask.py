@@ -32,6 +32,7 @@ from assistant.turns import (
     find_turn,
 )
 from assistant.values import (
+    LONGEST_WAIT_SECONDS,
     AboutTurn,
     Answer,
     Begun,
@@ -160,13 +161,15 @@ class Asking:
             raise NothingConfigured
         if isinstance(question, Question):
             work: Work = NewQuestion(question)
+            longest_wait = question.longest_wait_seconds
         else:
             turn = await self._database.run(lambda connection: find_turn(connection, question))
             work = (Continuation if isinstance(question, More) else AnotherAnswer)(question, turn)
             if not self._router.offers(work.model):  # not any more
                 work.model = None
+            longest_wait = LONGEST_WAIT_SECONDS
             yield Begun(turn.question, turn.answer if isinstance(question, More) else "")
-        with self.queue.place(question.origin.channel_id, asked.user_id) as place:
+        with self.queue.place(question.origin.channel_id, asked.user_id, longest_wait) as place:
             try:
                 with stop.stoppable():
                     stop.begin()

@@ -16,6 +16,9 @@ from providers.base import AttachedPicture, Delta, FinishReason, Picture, Usage
 Period = Literal["today", "7 days", "30 days"]
 PERIODS: tuple[Period, ...] = ("today", "7 days", "30 days")
 
+# Of the 15 minutes that an interaction has, the last five are for writing the answer.
+LONGEST_WAIT_SECONDS = 600.0
+
 # How an answer ended: as the vendor says, or because somebody stopped it.
 EndReason = FinishReason | Literal["stopped"]
 
@@ -104,6 +107,7 @@ class Question:
     server_name: str = ""
     attached: str = ""  # text that goes along with the prompt
     pictures: tuple[AttachedPicture, ...] = ()  # scaled down already
+    longest_wait_seconds: float = LONGEST_WAIT_SECONDS  # in the queue
 
 
 @dataclass(frozen=True, slots=True)

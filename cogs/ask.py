@@ -14,6 +14,7 @@ from cogs.answering import Answers, heading_of
 from cogs.attachments import FileReader
 from cogs.buttons import BUTTONS
 from cogs.choices import model_choices
+from cogs.links import escaped
 from cogs.origin import question_of
 from cogs.surfaces import ResponseSurface
 
@@ -53,10 +54,10 @@ class Ask(commands.Cog):
                 [attachment] if attachment else [], interaction.user.id
             )
         except UnreadableFile as reason:
-            await self._answers.refuse(surface, heading + discord.utils.escape_markdown(str(reason)))
+            await self._answers.refuse(surface, heading + escaped(str(reason)))
             return
         if attachment is not None:
-            heading += f"-# About {discord.utils.escape_markdown(plain_name(attachment.filename))}\n"
+            heading += f"-# About {escaped(plain_name(attachment.filename))}\n"
         question = question_of(
             interaction, prompt, private=private, model=model, attached=text, pictures=pictures
         )

@@ -14,7 +14,7 @@ import discord
 
 from cogs.discord_calls import Call, Outcome
 from cogs.fences import Fence, resumed
-from cogs.links import displayable, sendable
+from cogs.links import displayable, escaped, sendable
 from cogs.splitting import add_line, shorten, split_text, units
 from cogs.surfaces import Surface
 
@@ -342,4 +342,4 @@ def quote(text: str, limit: int = 200) -> str:
     line = " ".join(sendable(text).split())
     if units(line) > limit:
         line = split_text(line, limit - 1)[0].shown + "…"
-    return discord.utils.escape_markdown(line)
+    return escaped(line)

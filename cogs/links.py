@@ -27,6 +27,8 @@ _TARGET = rf"""
     (?: \s++ (?: "[^"]*+" | '[^']*+' | \([^()]*+\) ) )?
     \s*+ \)
     """
+# What would format a line, and addresses, in which the same letters format nothing.
+_MARK = re.compile(r"(?P<address>https?://[^\s<>\[\]()`*|\\]+)|[\\`*_~|\[\]]|^(?:[>#]|-(?=[\s#]))")
 _PARAGRAPH_END = re.compile(r"(?<=\n)(?=\s*?\n)")
 # Discord makes links of targets with a scheme alone; others it shows as they are written.
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
@@ -49,6 +51,11 @@ def displayable(text: str, *, ended: bool = True) -> str:
         for place, block in enumerate(blocks)
     ]
     return FENCE.join(shown)
+
+
+def escaped(text: str) -> str:
+    """A member's own text in one line, shown as it is written; only plain addresses stay links."""
+    return _MARK.sub(lambda found: found[0] if found["address"] else f"\\{found[0]}", text)
 
 
 def sendable(text: str, ended: bool = True) -> str:

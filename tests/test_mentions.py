@@ -19,6 +19,8 @@ from tests.fakes import small_png
 from tests.living_bot import living_bot, rows, without_footer
 from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, until_done, until_replied, write
 
+PLACED = {"chat": {"answer_mentions": True, "system_prompt": "You are in #{channel} of {server}."}}
+
 # ---- Off and on ------------------------------------------------------------------------------------
 
 
@@ -100,6 +102,57 @@ async def test_a_reply_to_the_bot_goes_on_with_the_conversation(
     assert reply.reply_to == second.id
     asked = [message["content"] for message in vendor.requests[1].body["messages"][1:]]
     assert asked == ["Ada: Which colour has the sky?", "Blue.", "Ada: Why?"]
+
+
+async def test_the_model_is_told_where_a_mention_was_written(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """A thread counts to its channel; what Discord is asked for that is asked once, for a while."""
+    vendor.reply(openai_stream("Here."), openai_stream("Here again."))
+    thread = CHANNEL_ID + 1
+    fake.channels[thread] = {
+        "type": 11,
+        "name": "a-thread",
+        "parent_id": str(CHANNEL_ID),
+        "owner_id": str(MEMBER.id),
+        "message_count": 1,
+        "member_count": 1,
+        "thread_metadata": {
+            "archived": False,
+            "auto_archive_duration": 60,
+            "archive_timestamp": "2026-01-01T00:00:00+00:00",
+        },
+    }
+    async with living_bot(fake, database_url, vendor.url, **PLACED):
+        for answer in ("Here.", "Here again."):
+            await write(fake, f"{BOT_MENTION} Where are we?", channel_id=thread)
+            await until_replied(fake, answer)
+
+    assert "in #a-thread of The server." in vendor.requests[0].body["messages"][0]["content"]
+    assert len([sent for sent in fake.requests if sent.method == "GET" and str(thread) in sent.path]) == 1
+    async with open_database(database_url) as database:
+        booked = await rows(database, "requests")
+        kept = await rows(database, "history")
+    assert {row["channel_id"] for row in booked} == {CHANNEL_ID}
+    assert {row["channel_id"] for row in kept} == {thread}
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_where_discord_does_not_tell_of_a_place_the_answer_comes_all_the_same(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str, status: int
+) -> None:
+    """The prompt has other words for it; a refusal is not asked for again and again."""
+    vendor.reply(openai_stream("Here."), openai_stream("Here again."))
+    fake.fail("GET", f"/channels/{CHANNEL_ID}", times=99, status=status)
+    fake.fail("GET", f"/guilds/{GUILD_ID}", times=99, status=status)
+    async with living_bot(fake, database_url, vendor.url, **PLACED):
+        for answer in ("Here.", "Here again."):
+            await write(fake, f"{BOT_MENTION} Where are we?")
+            await until_replied(fake, answer, timeout=10)
+
+    assert "in #this channel of Discord." in vendor.requests[1].body["messages"][0]["content"]
+    asked = [sent for sent in fake.requests if sent.path == f"/channels/{CHANNEL_ID}"]
+    assert len(asked) == (1 if status == 403 else 2)
 
 
 async def test_direct_messages_need_no_mention(
