@@ -94,7 +94,7 @@ class Answers:
                     await reply.finish_text(reply.text, note=RESTARTING)
                     raise
                 if reply.gone or end is None:
-                    self._note(origin.interaction_id, Delivery.PARTIAL if reply.text else Delivery.NONE)
+                    self._note(origin.interaction_id, reply.remaining)
                     return
                 if isinstance(end, Refusal):
                     await reply.finish([reply.heading + end.sentence])

@@ -133,6 +133,11 @@ class LiveReply:
             self._stop_timer()
             self._change()
 
+    @property
+    def remaining(self) -> Delivery:
+        """How much there is of an answer of which somebody deleted the message that grew."""
+        return Delivery.PARTIAL if len(self._messages) > 1 else Delivery.NONE
+
     async def finish_text(
         self, text: str, *, note: str = "", footer: str = "", view: discord.ui.View | None = None
     ) -> Delivery:
@@ -186,7 +191,7 @@ class LiveReply:
             return Delivery.FULL
         if not self.gone:
             log.warning("the answer to %s could not be delivered", self._surface.name)
-        return Delivery.PARTIAL if arrived or seen else Delivery.NONE
+        return Delivery.PARTIAL if arrived or (seen and not self.gone) else Delivery.NONE
 
     def _displayable(self, text: str, *, ended: bool = True) -> str:
         return displayable(resumed(self.fence, text, ended=ended), ended=ended)

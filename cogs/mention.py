@@ -101,7 +101,7 @@ async def _typing(
                 async with asyncio.timeout(TYPING_SECONDS):
                     await shown.wait()
             except TimeoutError:
-                await calls.attempt(channel.typing())
+                await calls.attempt(channel.typing(), needed=False)
 
     task = asyncio.create_task(type_on())
     try:

@@ -57,7 +57,7 @@ class Places:
         kept_until, found = self._kept.get(number, (0.0, None))
         if kept_until > now:
             return cast(T | None, found)
-        call = await self._bot.calls.attempt(read(number))
+        call = await self._bot.calls.attempt(read(number), needed=False)
         if call.outcome is not Outcome.FAILED:  # a refusal is not asked for again and again
             self._kept.pop(number, None)
             self._kept[number] = now + KEPT_SECONDS, call.result

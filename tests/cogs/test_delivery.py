@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from yarl import URL
 
 from cogs.delivery import IN_FILE, MOST_MESSAGES, NO_FILE, STILL_WRITING, TOO_LARGE, Delivery
-from cogs.discord_calls import DiscordCalls
+from cogs.discord_calls import DiscordCalls, Outcome
 from tests.cogs.courier import contents, courier, messages
 from tests.fake_discord import FakeMessage
 
@@ -232,6 +232,21 @@ async def test_too_many_invalid_requests_stop_what_is_not_needed() -> None:
     assert calls.only_needed
     now += 601
     assert not calls.only_needed
+
+
+async def test_what_is_not_needed_is_not_sent_then() -> None:
+    """It fails at once, and what is needed goes its way."""
+    calls = DiscordCalls()
+    sent: list[str] = []
+
+    async def send(name: str) -> None:
+        sent.append(name)
+
+    await receive(calls, 5000, 403)
+    optional = await calls.attempt(send("typing"), needed=False)
+    await calls.attempt(send("the last edit"))
+
+    assert (optional.outcome, sent) == (Outcome.FAILED, ["the last edit"])
 
 
 async def test_while_edits_are_held_back_the_answer_still_arrives() -> None:
