@@ -26,7 +26,7 @@ from assistant.values import (
 )
 from cogs.buttons import answer_view, stop_view
 from cogs.delivery import Delivery, LiveReply, quote
-from cogs.fences import open_fence
+from cogs.fences import open_fence, resumed
 from cogs.origin import channel_name, origin_of, server_name
 from cogs.stopping import Stops, timer
 from cogs.surfaces import ResponseSurface, Surface
@@ -111,7 +111,10 @@ class Answers:
         self._note(origin.interaction_id, delivery)
         if delivery is not Delivery.FULL and not reply.gone:
             heading = reply.heading.removeprefix(news)
-            self._lose(origin.user_id, Lost(origin.channel_id, heading, end.text, surface.private))
+            self._lose(
+                origin.user_id,
+                Lost(origin.channel_id, heading, resumed(reply.fence, end.text), surface.private),
+            )
 
     async def _listen(
         self, question: Question | AboutTurn, stop: StopSignal, reply: LiveReply, news: str

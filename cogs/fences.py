@@ -3,7 +3,7 @@
 A model writes Markdown, where a line of backticks or tildes opens a block and one that is at least as long
 closes it. Discord knows only three backticks, and pairs them wherever they stand. So each block is written
 anew for Discord: its two fences have lines of their own (a list's mark may stand before the first), and there
-are no three backticks in a row anywhere else.
+are no three backticks in a row anywhere else. Nor is there a single one that has no other on its line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 # It shows nothing. Between backticks, it parts them.
 INVISIBLE = "\u200b"
 # On the line of a fence, this much is read before it is decided what the fence is.
-LOOK_AHEAD = 200
+LOOK_AHEAD = 400
 # A deeper one is not repeated in every message.
 DEEPEST_MARGIN = 12
 
@@ -93,7 +93,7 @@ def resumed(fence: Fence | None, text: str, *, ended: bool = True) -> str:
 
 
 def _read(text: str, ended: bool) -> tuple[str, _Block | None]:
-    if FENCE not in text and "~~~" not in text and (ended or not ("`" in text or "~" in text)):
+    if "`" not in text and ("~~~" if ended else "~") not in text:
         return text, None
     lines = text.split("\n")
     shown: list[str] = []
@@ -132,7 +132,7 @@ def _prose(line: str, known: bool) -> tuple[str, _Block | None]:
             return shown, None
         ticks = token.count("`")
         if token[0] == "\\":
-            shown += "\\`" * ticks if ticks >= 3 else token
+            shown += "\\`" * ticks or token
             continue
         close = _closing_ticks(line, end, ticks)
         if close and (known or close < len(line)):
@@ -141,13 +141,11 @@ def _prose(line: str, known: bool) -> tuple[str, _Block | None]:
             shown += line[start:close] if as_it_is else f"``{_apart(code, 2)}``"
         elif not known and len(line.rstrip("`")) - end <= LOOK_AHEAD:
             return shown, None
-        elif ticks < 3:
-            shown += token
-        elif start == lead and "`" not in line[end : end + LOOK_AHEAD]:
+        elif ticks >= 3 and start == lead and "`" not in line[end : end + LOOK_AHEAD]:
             return _opened(line, start, end, known, shown)
-        elif _language(line, start, end)[1]:
+        elif ticks >= 3 and _language(line, start, end)[1]:
             return _opened(line, start, end, known, f"{shown}\n{_margin(line)}")
-        else:
+        else:  # Discord would pair them with others, however far on
             shown += "\\`" * ticks
     return shown + line[at:], None
 

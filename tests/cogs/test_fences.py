@@ -66,6 +66,8 @@ def test_links_in_a_block_stay_as_they_are_and_those_around_it_are_shown() -> No
         ("Run ```npm i``` now", "Run ``npm i`` now"),
         ("```npm i```\nDone.", "``npm i``\nDone."),
         ("\\```py", "\\`\\`\\`py"),
+        ("A ` alone", "A \\` alone"),
+        ("``So'' he said, and `x`", "\\`\\`So'' he said, and `x`"),
         ("Hello~~~ and ~~no~~ `x` ``y``", "Hello~~~ and ~~no~~ `x` ``y``"),
         ("~~~no~~~\n", "~~~no~~~\n"),
     ],
@@ -86,7 +88,7 @@ def test_an_answer_in_steps_stays_as_it_is_behind_its_first_block() -> None:
 
 
 def test_what_a_fence_is_is_decided_at_the_lines_end() -> None:
-    """Until then it is held back, and what follows it for no longer than some 200 characters."""
+    """Until then it is held back, and what follows it for no longer than some 400 characters."""
     assert for_discord("Here: ```pyth", ended=False) == "Here: "
     assert for_discord("Here: ```python\nx", ended=False) == "Here: \n```python\nx"
     assert for_discord("```\nx\n``", ended=False) == "```\nx\n"

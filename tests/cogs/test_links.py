@@ -25,7 +25,7 @@ from cogs.links import displayable, escaped
         ("[a `b](https://x.example) c`", "a `b (<https://x.example>) c`"),
         ("[a\\](https://x.example)", "a\\ (<https://x.example>)"),
         ("[a](discord://x)[b](mailto:c@x.example)", "a (<discord://x>)b (<mailto:c@x.example>)"),
-        ("`one` tick ` then [a](https://x.example)", "`one` tick ` then a (<https://x.example>)"),
+        ("`one` tick ` then [a](https://x.example)", "`one` tick \\` then a (<https://x.example>)"),
     ],
 )  # fmt: skip
 def test_a_masked_link_shows_its_target(written: str, shown: str) -> None:

@@ -141,7 +141,7 @@ async def test_an_answer_goes_on_while_the_gateway_is_away(
 async def test_another_process_that_answers_is_noticed_before_anything_costs(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Fault 31: acknowledged by somebody else, the question is theirs; the host reads why, in a channel too."""
+    """Fault 31: acknowledged by somebody else, the question is theirs; the host reads why and is told."""
     body = {"message": "Interaction has already been acknowledged.", "code": 40060}
     fake.fail("POST", "/interactions/*/callback", status=400, body=body, times=2)
     async with living_bot(fake, database_url, vendor.url, owner_channel_id=OWNER_CHANNEL):
