@@ -16,7 +16,7 @@ from cogs.unfinished import CUT_OFF, NO_PICTURES, NOT_SHOWN
 from db.engine import open_database
 from db.reading import open_reader
 from tests.bot_process import bot_process
-from tests.fake_discord import FakeDiscord, FakeInteraction
+from tests.fake_discord import MEMBER, FakeDiscord, FakeInteraction
 from tests.fake_vendors import FakeVendor, Reply, json_reply, openai_stream, usage
 from tests.fakes import small_png
 from tests.hosted_bot import Host
@@ -194,7 +194,7 @@ async def test_another_answer_that_was_not_shown_can_be_looked_up(
         await asked.until(lambda it: "ask:again:1" in str(it.original and it.original.latest.components))
         assert asked.original is not None
         fake.fail("PATCH", "/webhooks/*/messages/@original", times=100, hang=60)
-        again = await fake.component(asked.original, "ask:again:1")
+        again = await fake.component(asked.original, f"ask:again:1:{MEMBER.id}")
         await until_booked(database_url, 2)
         process.kill()
         await process.wait()

@@ -64,7 +64,7 @@ def test_damaged_beginning_ends_the_start(file: Path) -> None:
     assert status == 78
     assert f"Colloquy cannot start. The database {file} cannot be used: it is damaged" in said
     assert "Nothing in it was changed" in said
-    assert "python bot.py restore" in said
+    assert "bot.py restore" in said
     assert file.read_bytes() == content
 
 
