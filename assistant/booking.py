@@ -75,7 +75,7 @@ class Booking:
         )
         self.request_id = 0
         self._shared = _Shared()
-        self._share: tuple[int, int] | None = None
+        self._is_part = False  # `_request` then holds this part's share of the reservation
         self._host_limits = Limits()
         self._limits: list[Limit] = []
         self._number = 0  # of the last attempt
@@ -146,16 +146,21 @@ class Booking:
         Each part has an end like a request of its own, and gives its share of the reservation back with that;
         the request stays open until `close` or `abandon`.
         """
+        whole = self._request
+        share = replace(whole, pictures=whole.pictures // number, micros=whole.micros // number)
         parts = [copy(self) for _ in range(number)]
         for part in parts:
-            part._share = (self._request.pictures // number, self._request.micros // number)
+            part._request, part._is_part = share, True
         return parts
 
     async def begin(self, target: Target, reserved: Usage) -> None:
         """Commit an open attempt before its request leaves.
 
+        One that may use more than what is reserved, as a model may that counts more tokens than the one that
+        was expected to answer, has the difference reserved too.
+
         Raises NotAffordable for a model without a price where a limit in dollars holds, and LimitReached when
-        earlier attempts of this request have used what was left for one more.
+        a limit has no room for that difference, or for one attempt more beside what earlier ones have used.
         """
         cost = cost_micros(target.price, reserved)
         if cost is None and any(limit.unit == "dollars" for limit in self._limits):
@@ -176,11 +181,21 @@ class Booking:
             self._elapsed_ms(self._asked_at),
         )
 
+        held = self._request
+        needed = replace(
+            held,
+            tokens=max(held.tokens, reserved.prompt_tokens + reserved.completion_tokens),
+            micros=max(held.micros, cost or 0),
+        )
+
         async def begin(connection: Connection) -> None:
+            if needed != held:
+                tokens, micros = needed.tokens - held.tokens, needed.micros - held.micros
+                await ledger.reserve_more(connection, held.interaction_id, tokens, micros)
             await ledger.begin_attempt(connection, replace(attempt, attempt=self._number))
             # The reservation is for one attempt, and stands beside what the others have used.
-            if self._shared.spent:
-                check(self._limits, await read_used(connection, self._limits), self._request)
+            if self._shared.spent or needed != held:
+                check(self._limits, await read_used(connection, self._limits), needed)
 
         async with self._shared.alone:
             if self._shared.failure is not None:
@@ -201,6 +216,7 @@ class Booking:
             except DatabaseError as error:  # it may stand there all the same, so no number comes after it
                 self._shared.failure = error
                 raise
+        self._request = needed
         self._sent = True
         self._began_at, self._first_text_at = time.monotonic(), None
 
@@ -281,10 +297,10 @@ class Booking:
             )
             if keep is not None and (ended or ending is None):
                 await keep(connection)
-            if outcome is not None and self._share is None:
+            if outcome is not None and not self._is_part:
                 await ledger.close_request(connection, request.interaction_id, outcome)
-            elif self._share is not None and ended and outcome is not None:
-                await ledger.reserve_less(connection, request.interaction_id, *self._share)
+            elif outcome is not None and ended:
+                await ledger.reserve_less(connection, request)
             if ended:
                 notices.extend(await self._crossed(connection))
 

@@ -247,16 +247,26 @@ async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, st
     )
 
 
-async def reserve_less(connection: AsyncConnection, interaction_id: int, pictures: int, micros: int) -> None:
+async def reserve_more(connection: AsyncConnection, interaction_id: int, tokens: int, micros: int) -> None:
+    """Add to an open request's reservation, in turn with admissions: each sees what the others reserve."""
+    await wait_for_turn(connection, ADMISSIONS)
+    r = requests.c
+    more = {"reserved_tokens": r.reserved_tokens + tokens, "reserved_micros": r.reserved_micros + micros}
+    await connection.execute(update(requests).where(r.interaction_id == interaction_id, r.open).values(more))
+
+
+async def reserve_less(connection: AsyncConnection, part: NewRequest) -> None:
     """Give a part of an open request's reservation back: what it was for stands in the attempts now."""
     r = requests.c
+    less = {}
+    for column, amount in (
+        (r.reserved_tokens, part.tokens),
+        (r.reserved_pictures, part.pictures),
+        (r.reserved_micros, part.micros),
+    ):
+        less[column.name] = case((column > amount, column - amount), else_=0)
     await connection.execute(
-        update(requests)
-        .where(r.interaction_id == interaction_id, r.open)
-        .values(
-            reserved_pictures=case((r.reserved_pictures > pictures, r.reserved_pictures - pictures), else_=0),
-            reserved_micros=case((r.reserved_micros > micros, r.reserved_micros - micros), else_=0),
-        )
+        update(requests).where(r.interaction_id == part.interaction_id, r.open).values(less)
     )
 
 

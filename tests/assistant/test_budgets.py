@@ -10,16 +10,20 @@ from typing import Any
 
 import pytest
 
-from assistant.booking import UNPRICED
+from assistant.booking import UNPRICED, Booking
+from assistant.figures import Figures
+from assistant.limits import LimitReached
 from assistant.periods import budget_bounds, find_zone
 from assistant.values import Answer, BudgetNotice, Limits, Pictures, Refusal
 from db.budgets import Scope, StoredBudget, Unit
 from db.engine import Database, open_database
 from db.ledger import reconcile
-from providers.base import Completion, ContentRefused, Unavailable, Usage
+from providers.base import Completion, ContentRefused, Message, RateLimited, Unavailable, Usage
+from providers.estimates import measure
 from providers.prices import Price
-from tests.assistant.scene import NO_HISTORY, GatedChat, Scene, origin
-from tests.fakes import ScriptedChat, ScriptedImages, answer
+from providers.route import Target
+from tests.assistant.scene import NO_HISTORY, SYSTEM, GatedChat, Scene, origin
+from tests.fakes import ScriptedChat, ScriptedImages, answer, key
 
 # As in test_limits: what the question "Hi" reserves.
 EACH = 100
@@ -192,6 +196,60 @@ async def test_a_fallback_has_to_fit_beside_what_was_spent_before_it(database: D
     assert [row.state for row in await scene.attempts()] == ["estimated"]
     await scene.assistant.budgets.set(budget("server", 3 * EACH))
     assert isinstance(await asked(scene, 2), Answer)
+
+
+async def test_a_fallback_that_counts_more_tokens_has_them_reserved(database: Database) -> None:
+    """Of questions that go on to a model which counts more tokens, as many are asked as have room there."""
+    first, second = GatedChat(*[[RateLimited("no", retry_after=500)]] * 3), GatedChat(answer("Yes."))
+    first.name, second.name = "first", "second"
+    scene = scene_of(database, first, second, route={"max_tokens": 20})
+    prompt = "x" * 1000
+    features = measure((SYSTEM, Message("user", prompt)))
+    estimates = scene.assistant._chat_router.state.estimates
+    for _ in range(30):
+        estimates.learn("second/scripted-model", features, 1000)
+    few, many = (estimates.prompt(f"{name}/scripted-model", features) + 20 for name in ("first", "second"))
+    assert many > 3 * few
+    await scene.assistant.budgets.set(budget("server", 2 * few + many))
+
+    async def ask(number: int) -> Any:
+        return (await scene.ask(number, prompt, private=True, user_id=number))[-1]
+
+    asking = [asyncio.create_task(ask(number)) for number in range(3)]
+    await first.until_arrived(3)
+    first.gate.set()
+    while len(ended := [task for task in asking if task.done()]) < 2:
+        await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED, timeout=0.01)
+    assert all("is too little for this" in task.result().sentence for task in ended)
+    [status] = await scene.assistant.budgets.holding(origin(9))
+    assert status.used.held == many
+    second.gate.set()
+
+    assert sum(isinstance(end, Answer) for end in await asyncio.gather(*asking)) == 1
+    [status] = await scene.assistant.budgets.holding(origin(9))
+    assert (status.used.spent, status.used.held) == (15, 0)
+
+
+async def test_a_part_that_costs_more_than_its_share_has_that_reserved(database: Database) -> None:
+    """A picture that may cost more than was reserved for it needs room for the rest, and gives all back."""
+    await Scene(database).assistant.budgets.set(budget("server", 30, unit="dollars"))
+    booking = Booking(database, origin(1), "imagine", Figures(), pictures=2, micros=20)
+    await booking.admit(Limits())
+    first, second = booking.parts(2)
+    target = Target("vendor", "model", key(), PRICED.model_copy(update={"per_picture": Decimal("0.000015")}))
+    one = Usage(pictures=1, estimated=True)
+    await first.begin(target, one)
+    await second.begin(target, one)
+    with pytest.raises(LimitReached):
+        await booking.parts(1)[0].begin(replace(target, price=PRICED), Usage(prompt_tokens=21))
+
+    held = [30, 15, 0]
+    for part in (None, first, second):
+        if part is not None:
+            await part.settle(replace(one, estimated=False), "answered")
+        [status] = await Scene(database).assistant.budgets.holding(origin(9))
+        assert status.used.held == held.pop(0)
+    await booking.close("answered")
 
 
 async def test_unpriced_models_are_not_asked_under_a_limit_in_dollars(database: Database) -> None:
