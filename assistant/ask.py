@@ -7,7 +7,7 @@ import copy
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from assistant.booking import BOOKS_CLOSED, Booking
@@ -46,7 +46,7 @@ from assistant.values import (
 )
 from db.engine import Connection, Database, DatabaseError
 from db.history import MOST_TURNS, ConversationKey, read_turns, wait_for_conversation
-from providers.base import ChatRequest, ContentRefused, Delta, ProviderError, Usage
+from providers.base import ChatRequest, Completion, ContentRefused, Delta, ProviderError, Usage
 from providers.estimates import measure
 from providers.router import ChatRouter
 from providers.walk import NothingConfigured
@@ -69,8 +69,6 @@ class Asked:
     user_id: int
     booking: Booking
     work: Work | None = None  # once it is admitted
-    parts: list[str] = field(default_factory=list)
-    seen: Usage | None = None  # the vendor's count so far
     forgotten: bool = False  # it was asked before its conversation was forgotten
     end: Answer | Refusal | None = None
 
@@ -138,7 +136,7 @@ class Asking:
             if asked.end is not None or booking.request_id:  # else it was seen before
                 self._figures.count_end("ask", asked.end, booking.seconds, booking.first_text_seconds)
             if booking.open:  # nobody answered, the listener left, or the bot is stopping
-                await booking.abandon(self._spent(asked).completion_tokens)
+                await booking.abandon(self._spent(asked))
             del self._asked[origin.interaction_id]
         if asked.end is not None:
             yield asked.end
@@ -179,19 +177,17 @@ class Asking:
                         stop.begin()
                         async for event in events:
                             stop.end()
-                            if isinstance(event, Delta):
-                                asked.booking.text_came()
-                                asked.parts.append(event.text)
-                                yield event
-                            elif isinstance(event, Usage):
-                                asked.seen = event
+                            if not isinstance(event, Completion):
+                                asked.booking.take(event)
+                                if isinstance(event, Delta):
+                                    yield event
                             else:
                                 end = event.text, event.finish_reason, event.usage, event.model
                                 await self._settle(asked, *end)
                                 continue  # to the stream's end: there is nothing left to stop
                             stop.begin()
             except Stopped:
-                text = "".join(asked.parts)
+                text = asked.booking.received.text
                 if not text.strip():
                     raise
                 await self._settle(asked, text, "stopped", self._spent(asked))
@@ -254,5 +250,7 @@ class Asking:
         """What an answer has used that ends here."""
         booking = asked.booking
         model = booking.target.full_name if booking.target else ""
-        tokens = booking.reserved.prompt_tokens
-        return self._router.state.estimates.interrupted(model, tokens, "".join(asked.parts), asked.seen)
+        received, prompt_tokens = booking.received, booking.reserved.prompt_tokens
+        return self._router.state.estimates.interrupted(
+            model, prompt_tokens, received.text, received.counted, "".join(received.thoughts)
+        )

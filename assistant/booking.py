@@ -15,7 +15,7 @@ from assistant.values import BudgetNotice, Limits, Origin
 from db import ledger
 from db.budgets import Limit, note_crossed, read_budgets, read_used
 from db.engine import Connection, Database, DatabaseError, to_the_end
-from providers.base import ProviderError, Usage
+from providers.base import Delta, ProviderError, Thought, Usage
 from providers.prices import Price, cost_micros
 from providers.route import NotAffordable, Target
 
@@ -29,6 +29,20 @@ UNPRICED = (
     "A limit in dollars holds here, and the model has no price, so it is not asked. "
     "The bot's host can set its price in colloquy.toml."
 )
+
+
+@dataclass
+class Received:
+    """What has come of an answer so far."""
+
+    parts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    counted: Usage | None = None  # by its vendor
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+        return "".join(self.parts)
 
 
 @dataclass
@@ -85,6 +99,7 @@ class Booking:
         self.target: Target | None = None  # of the last attempt
         self._asked_at = self._began_at = time.monotonic()
         self._first_text_at: float | None = None
+        self.received = Received()  # of the last attempt
         self.open = False  # whether the request is, with its reservation
 
     @property
@@ -219,11 +234,18 @@ class Booking:
         self._request = needed
         self._sent = True
         self._began_at, self._first_text_at = time.monotonic(), None
+        self.received = Received()
 
-    def text_came(self) -> None:
-        """Note when the first text of the attempt came; later calls change nothing."""
-        if self._first_text_at is None:
-            self._first_text_at = time.monotonic()
+    def take(self, event: Delta | Thought | Usage) -> None:
+        """Note what has come of the attempt, and when its first text has."""
+        if isinstance(event, Usage):
+            self.received.counted = event
+        elif isinstance(event, Thought):
+            self.received.thoughts.append(event.text)
+        else:
+            self.received.parts.append(event.text)
+            if self._first_text_at is None:
+                self._first_text_at = time.monotonic()
 
     async def fail(self, error: ProviderError, usage: Usage | None) -> None:
         """End the open attempt: unbilled, or with an estimate of what it may have cost."""
@@ -241,15 +263,15 @@ class Booking:
         """Close a request whose parts have all ended, and `keep` what came of it; `keep` may run twice."""
         await self._write(None, outcome, keep)
 
-    async def abandon(self, text_tokens: int = 0) -> None:
+    async def abandon(self, spent: Usage) -> None:
         """Close a request that ended without an answer.
 
-        An attempt that is still open had reached its vendor and may cost: it is booked with the tokens of
-        the text that had come by then, or with the picture that was being made. One that was cut off while
-        it was written down never left, and costs nothing.
+        An attempt that is still open had reached its vendor and may cost: it is booked with what it has
+        `spent` by then. One that was cut off while it was written down never left, and costs nothing.
         """
-        spent = replace(self._reserved, completion_tokens=text_tokens, estimated=True) if self._sent else None
-        ending = self._ending(spent, "interrupted", delivered="" if text_tokens else "none")
+        ending = self._ending(
+            spent if self._sent else None, "interrupted", delivered="" if self.received.parts else "none"
+        )
         await self._write(ending if self._begun else None, "failed")
 
     def _ending(self, usage: Usage | None, error_class: str, delivered: str = "") -> ledger.Ending:
