@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from assistant.figures import Figures
-from assistant.limits import LimitReached, check, limits_of
+from assistant.limits import LimitReached, check, crossed, limits_of, refused
 from assistant.values import BudgetNotice, Limits, Origin
 from db import ledger
-from db.budgets import Limit, note_crossed, read_budgets, read_used
+from db.budgets import Limit, read_budgets, read_used
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from providers.base import Delta, ProviderError, Thought, Usage
 from providers.prices import Price, cost_micros
@@ -148,7 +149,12 @@ class Booking:
         # What could not be booked must be before more is spent; it counts towards the limits too.
         try:
             await self._database.write_owed()
-            await self._database.run(admit)
+            try:
+                await self._database.run(admit)
+            except LimitReached as reached:
+                if reached.closed:
+                    self._tell(await self._database.run(partial(refused, reached=reached)))
+                raise
         except DatabaseError as error:
             self._database.note(error)
             raise
@@ -324,7 +330,7 @@ class Booking:
             elif outcome is not None and ended:
                 await ledger.reserve_less(connection, request)
             if ended:
-                notices.extend(await self._crossed(connection))
+                notices.extend(await crossed(connection, self._limits))
 
         async def keep_trying() -> None:
             for delay in (*RETRY_AFTER, None):
@@ -348,17 +354,12 @@ class Booking:
         try:
             await to_the_end(keep_trying())
         finally:
-            for notice in notices:
-                for listener in self._host_limits.listeners:
-                    listener(notice)
+            self._tell(notices)
 
-    async def _crossed(self, connection: Connection) -> list[BudgetNotice]:
-        notices = []
-        for limit, used in zip(self._limits, await read_used(connection, self._limits), strict=True):
-            percent = await note_crossed(connection, limit, used.spent)
-            if percent is not None:
-                notices.append(BudgetNotice(limit, used.spent, percent))
-        return notices
+    def _tell(self, notices: Sequence[BudgetNotice]) -> None:
+        for notice in notices:
+            for listener in self._host_limits.listeners:
+                listener(notice)
 
 
 def _checked_on(price: Price | None) -> str:

@@ -16,7 +16,7 @@ from assistant.usage import Report
 from assistant.values import Grouping, View
 from cogs.errors import NotTheHost
 from cogs.origin import managed_server
-from cogs.posting import cannot_post, may_post
+from cogs.posting import cannot_post, try_posting
 from cogs.report_texts import Reader, Scope, as_embed, date_of, days_of, names_for
 
 if TYPE_CHECKING:
@@ -190,10 +190,11 @@ class WeeklyButton(discord.ui.DynamicItem[Button], template=r"report:weekly:(?P<
             ended = await weekly.end(guild_id)
             await interaction.edit_original_response(content=ENDED if ended else NO_WEEKLY_REPORT)
             return
-        announcement = WILL_POST.format(by=self._by)
-        may_attach = interaction.app_permissions.attach_files
-        if not may_attach or not await may_post(bot, channel_id, announcement):
-            await interaction.edit_original_response(content=cannot_post(bot, guild_id, channel_id))
+        problem: str | None = cannot_post(bot, guild_id, channel_id)
+        if interaction.app_permissions.attach_files:
+            problem = await try_posting(bot, guild_id, channel_id, WILL_POST.format(by=self._by))
+        if problem is not None:
+            await interaction.edit_original_response(content=problem)
             return
         first = await weekly.start(guild_id, channel_id, self._by)
         moved = f", and no longer in <#{now.channel_id}>" if now and now.channel_id != channel_id else ""

@@ -9,13 +9,14 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from assistant.booking import UNPRICED, Booking
 from assistant.figures import Figures
 from assistant.limits import LimitReached
 from assistant.periods import budget_bounds, find_zone
 from assistant.values import Answer, BudgetNotice, Limits, Pictures, Refusal
-from db.budgets import Scope, StoredBudget, Unit
+from db.budgets import Scope, StoredBudget, Unit, budget_notices
 from db.engine import Database, open_database
 from db.ledger import reconcile
 from providers.base import Completion, ContentRefused, Message, RateLimited, Unavailable, Usage
@@ -308,7 +309,7 @@ async def test_notices_come_once_each_also_after_a_restart(database_url: str) ->
             await asked(scene, number)
             percents.append([(notice.percent, notice.spent) for notice in told])
             assert all(notice.limit.warn_channel_id == 77 for notice in told)
-    assert percents == [[], [], [(50, 550)], [], [(80, 850)], [], []]
+    assert percents == [[], [], [(50, 550)], [], [(80, 850)], [], [(None, 950)]]
 
     async with open_database(database_url) as database:
         scene = scene_of(database, ScriptedChat(completion(5)), limits=limits)
@@ -317,6 +318,46 @@ async def test_notices_come_once_each_also_after_a_restart(database_url: str) ->
         await scene.assistant.budgets.set(budget("server", 1105))
         await asked(scene, 91)
         assert [notice.percent for notice in told] == [80]
+
+
+async def test_that_a_budget_refuses_is_told_once_also_below_its_levels(database: Database) -> None:
+    """What is left may be too little for any question; what others hold for a moment does not count."""
+    told: list[BudgetNotice] = []
+    limits = Limits(listeners=[told.append])
+    gated = GatedChat(completion(30), completion(60))
+    scene = scene_of(database, gated, limits=limits)
+    await scene.assistant.budgets.set(budget("server", EACH + 50, warn_channel_id=77))
+    first = asyncio.create_task(asked(scene, 1))
+    await gated.asked.wait()
+    assert isinstance(await asked(scene, 2, user_id=31), Refusal)
+    assert told == []
+    gated.gate.set()
+    await first
+    await asked(scene, 3)
+    assert [notice.percent for notice in told] == [50]
+    for number in (4, 5):
+        assert isinstance(await asked(scene, number), Refusal)
+
+    assert [(notice.percent, notice.spent) for notice in told[1:]] == [(None, 90)]
+    await scene.assistant.budgets.set(budget("server", EACH + 51))
+    assert isinstance(await asked(scene, 6), Refusal)
+    assert len(told) == 3
+
+
+async def test_what_was_told_of_periods_long_over_is_forgotten(database: Database) -> None:
+    """With the first notice of a new period."""
+    scene = scene_of(database, ScriptedChat(completion(60)))
+    await scene.assistant.budgets.set(budget("server", EACH))
+    day, old = int(time.time()) // 86400 * 86400, 100 * 86400
+    for since in (day - old, day - 86400):
+        await scene.execute(
+            f"INSERT INTO budget_notices VALUES ('server 10 server 0 tokens day', {since}, 80)"
+        )
+    await asked(scene, 1)
+
+    async with database.transaction() as connection:
+        kept = (await connection.execute(select(budget_notices.c.since))).scalars().all()
+    assert sorted(kept) == [day - 86400, day]
 
 
 async def test_notices_are_of_each_limit(database: Database) -> None:
