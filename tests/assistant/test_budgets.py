@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from assistant.booking import UNPRICED, Booking
 from assistant.figures import Figures
@@ -349,10 +349,10 @@ async def test_what_was_told_of_periods_long_over_is_forgotten(database: Databas
     scene = scene_of(database, ScriptedChat(completion(60)))
     await scene.assistant.budgets.set(budget("server", EACH))
     day, old = int(time.time()) // 86400 * 86400, 100 * 86400
-    for since in (day - old, day - 86400):
-        await scene.execute(
-            f"INSERT INTO budget_notices VALUES ('server 10 server 0 tokens day', {since}, 80)"
-        )
+    async with database.transaction() as connection:
+        for since in (day - old, day - 86400):
+            row = {"budget": "server 10 server 0 tokens day", "since": since, "percent": 80}
+            await connection.execute(insert(budget_notices).values(row))
     await asked(scene, 1)
 
     async with database.transaction() as connection:
