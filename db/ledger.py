@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, case, insert, select, update
+from sqlalchemy import BigInteger, Table, bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -110,6 +110,7 @@ class Reconciled:
 ENDING = tuple(each.name for each in fields(Ending))
 
 # Statements of every answer are built once: that takes longer than to carry them out.
+_NOW = bindparam("now", type_=BigInteger)
 _BEGIN = insert(attempts)
 _END = (
     update(attempts)
@@ -118,7 +119,9 @@ _END = (
         attempts.c.attempt == bindparam("number"),
         attempts.c.state == "sent",
     )
-    .values({name: bindparam(f"new_{name}") for name in ("ended_at", *ENDING)})
+    # Not before it was sent, though a clock may be put back meanwhile.
+    .values(ended_at=case((attempts.c.sent_at > _NOW, attempts.c.sent_at), else_=_NOW))
+    .values({name: bindparam(f"new_{name}") for name in ENDING})
     .returning(*(attempts.c[name] for name in (*PLACE, "fallback")))
 )
 _CLOSE = (
@@ -218,7 +221,7 @@ async def end_attempt(
     """
     billed = ending.state != "unbilled"
     new = {f"new_{name}": getattr(ending, name) for name in ENDING}
-    new |= {"new_ended_at": int(time.time()), "new_cost_micros": ending.cost_micros if billed else 0}
+    new |= {"now": int(time.time()), "new_cost_micros": ending.cost_micros if billed else 0}
     row = (
         await connection.execute(_END, {"of_interaction": interaction_id, "number": attempt, **new})
     ).one_or_none()

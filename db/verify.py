@@ -7,13 +7,16 @@ that nothing acknowledged is lost, only a test can show that knows what was ackn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import ColumnElement, Select, Table, case, func, literal, select, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, Table, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.budgets import BUDGET_PERIODS, LEVELS, UNITS, budget_notices, budgets
+from db.guild_settings import guild_settings
 from db.history import find_torn_turns, history
 from db.ledger import attempts, requests, split_role_ids
 from db.rollup import SLOT, SPANS, SUMS, WHOLE_BOT, role_usage, slots, summed
@@ -25,6 +28,13 @@ FIGURES = (
 )
 SOURCES = {"settled": ("provider",), "estimated": ("tokenizer", "cap"), "unbilled": ("",)}
 WHAT = ("command", "provider", "model")
+# What an attempt says of its request again. A turn is in the thread where it was asked, and so says less.
+WHERE = ("guild_id", "channel_id", "user_id", "command")
+
+ROLE_IDS = re.compile(r"\d+(,\d+)*")
+
+# Of all rows of a table, or of several that belong together: what must not hold, and what it means.
+Checks = list[tuple[ColumnElement[bool], str]]
 
 
 async def find_discrepancies(connection: AsyncConnection, *, running: bool = False) -> list[str]:
@@ -34,7 +44,7 @@ async def find_discrepancies(connection: AsyncConnection, *, running: bool = Fal
     """
     problems = [*await _check_attempts(connection, running), *await _check_requests(connection, running)]
     problems += await _check_history(connection)
-    problems += await _check_budgets(connection)
+    problems += await _check_settings(connection)
     problems += await _compare(connection, "slots", booked_slots(), _rolled(slots))
     for kind in SPANS:
         rolled = _rolled(summed).where(summed.c.kind == kind)
@@ -48,49 +58,69 @@ async def count_open(connection: AsyncConnection) -> int:
     return int(await connection.scalar(select(func.count()).where(requests.c.open)) or 0)
 
 
+async def _count(connection: AsyncConnection, rows: FromClause, checks: Checks) -> list[str]:
+    """A sentence for each check that some of the rows do not pass; all are read once."""
+    counts = (func.sum(case((wrong, 1), else_=0)) for wrong, _ in checks)
+    found = (await connection.execute(select(*counts).select_from(rows))).one()
+    return [sentence.format(count) for count, (_, sentence) in zip(found, checks, strict=True) if count]
+
+
 async def _check_attempts(connection: AsyncConnection, running: bool) -> list[str]:
-    a = attempts.c
+    a, r = attempts.c, requests.c
     ended = a.state.in_(("settled", "estimated", "unbilled"))
-    answered_for = a.interaction_id.in_(select(requests.c.interaction_id).where(requests.c.open))
+    answered_for = a.interaction_id.in_(select(r.interaction_id).where(r.open))
     waiting = (a.state == "sent") & answered_for if running else literal(False)
-    negative = [a[name] < 0 for name in FIGURES]
+    negative = [a[name] < 0 for name in (*FIGURES, "steps", "queue_ms", "first_text_ms", "total_ms")]
     fits = [(a.state == state) & a.usage_source.in_(sources) for state, sources in SOURCES.items()]
     figures = sum((a[name] for name in FIGURES[1:6]), start=a.prompt_tokens)
-    checks: list[tuple[ColumnElement[bool], str]] = [
+    unbilled = a.state == "unbilled"
+    checks: Checks = [
         (~ended & ~waiting, "{} attempts have no final state."),
         (
             (a.provider == "") | (a.model == "") | (a.command == "") | (a.sent_at <= 0),
             "{} attempts do not say what was asked, or when.",
         ),
         (ended & a.ended_at.is_(None), "{} attempts have ended without a time."),
+        (a.ended_at < a.sent_at, "{} attempts have ended before they were sent."),
         (ended & ~_any(fits), "{} attempts have figures from a source that does not fit their state."),
-        ((a.state == "unbilled") & (figures > 0), "{} unbilled attempts have figures."),
-        ((a.state == "unbilled") & func.coalesce(a.cost_micros != 0, True), "{} unbilled attempts cost."),
+        (unbilled & (figures > 0), "{} unbilled attempts have figures."),
+        (unbilled & func.coalesce(a.cost_micros != 0, True), "{} unbilled attempts cost."),
+        (unbilled & (a.error_class == ""), "{} unbilled attempts do not say why."),
+        (unbilled & a.delivered.in_(("full", "partial")), "{} unbilled attempts were delivered."),
         (_any(negative), "{} attempts have figures below nothing."),
+        (
+            (a.cached_tokens > a.prompt_tokens) | (a.reasoning_tokens > a.completion_tokens),
+            "{} attempts have parts of their tokens that are more than the whole.",
+        ),
         ((a.cost_micros > 0) & (a.price_date == ""), "{} attempts have a cost, and no price it came from."),
         (a.delivered.not_in(("", "full", "partial", "none")), "{} attempts have an unknown delivery."),
     ]
-    counts = (func.sum(case((wrong, 1), else_=0)) for wrong, _ in checks)
-    found = (await connection.execute(select(*counts).select_from(attempts))).one()
+    problems = await _count(connection, attempts, checks)
     gaps = (
         select(a.interaction_id)
         .group_by(a.interaction_id)
         .having((func.min(a.attempt) != 1) | (func.max(a.attempt) != func.count()))
         .subquery()
     )
-    missing = await connection.scalar(select(func.count()).select_from(gaps))
-    problems = [sentence.format(count) for count, (_, sentence) in zip(found, checks, strict=True) if count]
-    return [*problems, *([f"{missing} requests miss an attempt."] if missing else [])]
+    problems += await _count(connection, gaps, [(literal(True), "{} requests miss an attempt.")])
+    checks = [
+        (r.id.is_(None), "{} attempts belong to no request."),
+        (_any([a[name] != r[name] for name in WHERE]), "{} attempts are not where their requests are."),
+    ]
+    both = attempts.outerjoin(requests, r.interaction_id == a.interaction_id)
+    return problems + await _count(connection, both, checks)
 
 
 async def _check_requests(connection: AsyncConnection, running: bool) -> list[str]:
     r, a = requests.c, attempts.c
-    reserves = (r.reserved_tokens > 0) | (r.reserved_pictures > 0) | (r.reserved_micros > 0)
+    reserved = (r.reserved_tokens, r.reserved_pictures, r.reserved_micros)
+    reserves = _any([amount != 0 for amount in reserved])
     costs = a.state.in_(("settled", "estimated")) & (a.interaction_id == r.interaction_id)
-    checks: list[tuple[ColumnElement[bool], str]] = [
+    checks: Checks = [
         (~r.open & reserves if running else r.open | reserves, "{} requests are open or hold a reservation."),
+        (r.open & _any([amount < 0 for amount in reserved]), "{} requests reserve less than nothing."),
         (
-            ~r.open & r.outcome.not_in(("answered", "partial", "failed", "lost", "stopped")),
+            ~r.open & r.outcome.not_in(("answered", "partial", "failed", "lost")),
             "{} requests have ended in no known way.",
         ),
         (
@@ -98,36 +128,56 @@ async def _check_requests(connection: AsyncConnection, running: bool) -> list[st
             "{} requests were answered by nobody.",
         ),
     ]
-    problems = []
-    for wrong, sentence in checks:
-        if count := await connection.scalar(select(func.count()).select_from(requests).where(wrong)):
-            problems.append(sentence.format(count))
-    return problems
+    return await _count(connection, requests, checks)
 
 
 async def _check_history(connection: AsyncConnection) -> list[str]:
-    problems = await find_torn_turns(connection)
-    orphans = ~select(requests.c.id).where(requests.c.id == history.c.turn_id).exists()
-    if count := await connection.scalar(select(func.count()).select_from(history).where(orphans)):
-        problems.append(f"{count} messages belong to no request.")
-    return problems
+    r, h = requests.c, history.c
+    checks: Checks = [
+        (r.id.is_(None), "{} messages belong to no request."),
+        (
+            (h.guild_id != r.guild_id) | (h.user_id != r.user_id),
+            "{} messages are not of their requests' servers or members.",
+        ),
+        (r.outcome.not_in(("answered", "partial")), "{} messages belong to a request without an answer."),
+    ]
+    both = history.outerjoin(requests, r.id == h.turn_id)
+    return [*await find_torn_turns(connection), *await _count(connection, both, checks)]
 
 
-async def _check_budgets(connection: AsyncConnection) -> list[str]:
+async def _check_settings(connection: AsyncConnection) -> list[str]:
+    """Budgets, what was told of them, time zones, and kinds of sums."""
     b = budgets.c
     fits = (
         b.scope.in_(("server", "channel", "role", "member"))
+        & (b.scope.in_(("channel", "role")) == (b.scope_id != 0))
+        & (b.guild_id != 0)
         & b.unit.in_(UNITS)
         & b.period.in_(BUDGET_PERIODS)
         & (b.amount >= 0)
     )
-    problems = []
-    if count := await connection.scalar(select(func.count()).select_from(budgets).where(~fits)):
-        problems.append(f"{count} budgets are none.")
-    unknown = budget_notices.c.percent.not_in(LEVELS)
-    if count := await connection.scalar(select(func.count()).select_from(budget_notices).where(unknown)):
-        problems.append(f"{count} notices are of a share that is never told.")
-    return problems
+    untold = budget_notices.c.percent.not_in(LEVELS)
+    problems = [
+        *await _count(connection, budgets, [(~fits, "{} budgets are none.")]),
+        *await _count(
+            connection, budget_notices, [(untold, "{} notices are of a share that is never told.")]
+        ),
+    ]
+    zones = await connection.execute(select(guild_settings.c.time_zone).distinct())
+    if unknown := [zone for zone in zones.scalars() if zone and not _is_zone(zone)]:
+        problems.append(f"{len(unknown)} time zones are not known here.")
+    kinds = await connection.execute(
+        select(summed.c.kind).where(summed.c.kind.not_in(list(SPANS))).distinct().limit(MOST_NAMED)
+    )
+    return problems + [f"The roll-up has sums of the kind {kind!r}." for kind in kinds.scalars()]
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _any(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
@@ -251,7 +301,11 @@ async def _compare_roles(connection: AsyncConnection) -> list[str]:
         .group_by(requests.c.role_ids, slot)
     )
     booked: dict[tuple[int, int], list[int]] = {}
+    unreadable = set()
     for joined, at, *figures in await connection.execute(counted):
+        if not ROLE_IDS.fullmatch(joined):
+            unreadable.add(joined)
+            continue
         for role_id in split_role_ids(joined):
             sums = booked.setdefault((role_id, at), [0, 0, 0])
             booked[role_id, at] = [a + int(b) for a, b in zip(sums, figures, strict=True)]
@@ -259,7 +313,10 @@ async def _compare_roles(connection: AsyncConnection) -> list[str]:
     reported = {(role_id, at): list(map(int, figures)) for role_id, at, *figures in rows}
     wrong = [place for place in booked.keys() | reported.keys() if booked.get(place) != reported.get(place)]
     return [
-        f"What role {role_id} has used differs at {at}: {booked.get((role_id, at))} booked, "
-        f"{reported.get((role_id, at))} reported."
-        for role_id, at in sorted(wrong)[:MOST_NAMED]
+        *(f"The roles {joined!r} of a request are none." for joined in sorted(unreadable)[:MOST_NAMED]),
+        *(
+            f"What role {role_id} has used differs at {at}: {booked.get((role_id, at))} booked, "
+            f"{reported.get((role_id, at))} reported."
+            for role_id, at in sorted(wrong)[:MOST_NAMED]
+        ),
     ]
