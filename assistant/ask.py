@@ -243,8 +243,8 @@ class Asking:
             asked.end = Refusal(ContentRefused.sentence) if filtered else Refusal(EMPTY_ANSWER, "failed")
             return
         route = self._router.offering(booking.target.full_name)[0]
-        fallback = work.model is None and route is not self._router.routes[0]
-        asked.end = Answer(text, reason, usage, model or route.provider.model, route.label, fallback, turn_id)
+        model, fallback = model or route.provider.model, booking.target.fallback
+        asked.end = Answer(text, reason, usage, model, route.label, fallback, turn_id)
 
     def _spent(self, asked: Asked) -> Usage:
         """What an answer has used that ends here."""

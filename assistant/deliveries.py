@@ -7,8 +7,8 @@ import logging
 from contextvars import Context
 from typing import Literal
 
-from db.engine import Database, DatabaseError
-from db.ledger import mark_delivered
+from db.engine import Connection, Database, DatabaseError
+from db.ledger import find_unended, mark_delivered
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,19 @@ class Deliveries:
         noted, self._noted = self._noted, {}
         if not noted:
             return
+
+        async def write(connection: Connection) -> set[int]:
+            # While ends are owed, an answer may be there whose attempt has none yet in the books.
+            late = await find_unended(connection, noted) if self._database.owed else set()
+            await mark_delivered(connection, noted)
+            return late
+
         try:
-            await self._database.run(lambda connection: mark_delivered(connection, noted))
+            late = await self._database.run(write)
         except DatabaseError:
             self._noted = noted | self._noted
             raise
+        self._noted = {number: noted[number] for number in late} | self._noted
 
     async def close(self) -> None:
         """Write what is noted and wait for nothing more. Raises DatabaseError."""

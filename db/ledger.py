@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -248,6 +248,12 @@ async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, st
         .values(delivered=bindparam("how")),
         [{"interaction": interaction_id, "how": how} for interaction_id, how in delivered.items()],
     )
+
+
+async def find_unended(connection: AsyncConnection, interaction_ids: Collection[int]) -> set[int]:
+    """Those of the interactions that have an attempt without an end."""
+    sent = attempts.c.interaction_id.in_(interaction_ids) & (attempts.c.state == "sent")
+    return set((await connection.execute(select(attempts.c.interaction_id).where(sent))).scalars())
 
 
 async def reserve_more(connection: AsyncConnection, interaction_id: int, tokens: int, micros: int) -> None:
