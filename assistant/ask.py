@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from assistant.attempt import Attempt
 from assistant.booking import BOOKS_CLOSED, Booking
 from assistant.conversation import (
     Conversation,
@@ -136,7 +137,7 @@ class Asking:
             if asked.end is not None or booking.request_id:  # else it was seen before
                 self._figures.count_end("ask", asked.end, booking.seconds, booking.first_text_seconds)
             if booking.open:  # nobody answered, the listener left, or the bot is stopping
-                await booking.abandon(self._spent(asked))
+                await booking.abandon(self._spent(booking.attempt) if booking.attempt else None)
             del self._asked[origin.interaction_id]
         if asked.end is not None:
             yield asked.end
@@ -178,7 +179,8 @@ class Asking:
                         async for event in events:
                             stop.end()
                             if not isinstance(event, Completion):
-                                asked.booking.take(event)
+                                assert asked.booking.attempt is not None
+                                asked.booking.attempt.take(event)
                                 if isinstance(event, Delta):
                                     yield event
                             else:
@@ -187,10 +189,10 @@ class Asking:
                                 continue  # to the stream's end: there is nothing left to stop
                             stop.begin()
             except Stopped:
-                text = asked.booking.received.text
-                if not text.strip():
+                attempt = asked.booking.attempt
+                if attempt is None or not attempt.text.strip():
                     raise
-                await self._settle(asked, text, "stopped", self._spent(asked))
+                await self._settle(asked, attempt.text, "stopped", self._spent(attempt))
 
     async def _admit(self, asked: Asked, work: Work) -> ChatRequest | None:
         """Open the request and say what is to be sent; None for an interaction that was seen before."""
@@ -227,7 +229,7 @@ class Asking:
         """Book an answer, keep it, and make it the end."""
         booking, work = asked.booking, asked.work
         assert work is not None
-        assert booking.target is not None
+        assert booking.attempt is not None
         turn_id: int | None = None
 
         async def keep(connection: Connection) -> None:
@@ -242,15 +244,17 @@ class Asking:
             filtered = reason == "content_filter"
             asked.end = Refusal(ContentRefused.sentence) if filtered else Refusal(EMPTY_ANSWER, "failed")
             return
-        route = self._router.offering(booking.target.full_name)[0]
-        model, fallback = model or route.provider.model, booking.target.fallback
+        target = booking.attempt.target
+        route = self._router.offering(target.full_name)[0]
+        model, fallback = model or route.provider.model, target.fallback
         asked.end = Answer(text, reason, usage, model, route.label, fallback, turn_id)
 
-    def _spent(self, asked: Asked) -> Usage:
-        """What an answer has used that ends here."""
-        booking = asked.booking
-        model = booking.target.full_name if booking.target else ""
-        received, prompt_tokens = booking.received, booking.reserved.prompt_tokens
+    def _spent(self, attempt: Attempt) -> Usage:
+        """What an attempt has used whose answer ends here."""
         return self._router.state.estimates.interrupted(
-            model, prompt_tokens, received.text, received.counted, "".join(received.thoughts)
+            attempt.target.full_name,
+            attempt.reserved.prompt_tokens,
+            attempt.text,
+            attempt.counted,
+            "".join(attempt.thoughts),
         )
