@@ -124,7 +124,7 @@ TAMPERING = {
     ),
     "sums of a kind there is not": (
         "UPDATE usage_sums SET kind = 'hour' WHERE kind = 'bot'",
-        ["The roll-up has sums of the kind 'hour'.", *differ("bot")],
+        [*differ("bot"), "The roll-up has sums of the kind 'hour'."],
     ),
     "figures from nowhere": (
         "UPDATE attempts SET usage_source = '' WHERE interaction_id = 1",
