@@ -44,7 +44,7 @@ clean: ## remove the environment and caches; your data and settings stay
 # Each stamp stands for an installed requirement file.
 $(VENV)/bin/python:
 	@echo "Setting up $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/base: requirements/base.txt | $(VENV)/bin/python
 	@$(PIP) install --require-hashes -r requirements/base.txt

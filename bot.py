@@ -25,6 +25,7 @@ from cogs.attachments import FileReader
 from cogs.discord_calls import DiscordCalls, DiscordResting, Outcome
 from cogs.drawing import Drawings
 from cogs.errors import SORRY, sentence_for
+from cogs.tokens import Seal
 from commands import EXIT_CONFIGURATION, parse, perform, refuse
 from configuration import all_secrets, configure
 from db.engine import DatabaseError, DatabaseUnusable, open_database
@@ -55,6 +56,7 @@ EXTENSIONS = (
     "cogs.forget",
     "cogs.last",
     "cogs.status",
+    "cogs.unfinished",
 )
 
 # How long a stop waits for finished answers to reach Discord.
@@ -179,6 +181,7 @@ class Colloquy(ShardedBot):
         self._answers_mentions = settings.chat.answer_mentions
         self.answers = Answers(assistant, footer=settings.chat.footer)
         self.files = FileReader()
+        self.seal = Seal(settings.discord_token.get_secret_value())
         self.drawings = Drawings(assistant, self.answers.stops)
 
     async def setup_hook(self) -> None:
@@ -274,6 +277,7 @@ async def open_bot(
 def main(arguments: list[str]) -> int:
     """Start the bot with the settings of this folder, or do another command; return the exit status."""
     options = parse(arguments)
+    os.umask(0o077)  # what is written holds what members wrote: nobody else on the machine shall read it
     if options.command != "run":
         set_up_logging("WARNING")
         return perform(options)

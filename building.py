@@ -49,7 +49,10 @@ class Builder:
     image_router: ImageRouter | None = None
 
     def build(self, settings: Settings, find_keys: FindSecrets) -> Parts:
-        """Build everything anew, and log who will be asked. Raises CatalogError, SettingsError."""
+        """Build everything anew, and log who will be asked. Raises CatalogError, SettingsError.
+
+        Keys and models that were refused are tried again: that is what the host may have read them anew for.
+        """
         entries = load_catalog(settings.providers)
         chat_chain = settings.chat_chain if settings.chat_chain is not None else DEFAULT_CHAT_CHAIN
         image_chain = settings.image_chain if settings.image_chain is not None else DEFAULT_IMAGE_CHAIN
@@ -66,6 +69,7 @@ class Builder:
         for command, router in (("/ask", chat_router), ("/imagine", image_router)):
             for problem in limit_problems(settings, router.routes):
                 log.warning("%s: %s", command, problem)
+        self.state.pool.try_again()
         _log_chain("/ask", chat_router.routes)
         _log_chain("/imagine", image_router.routes)
         return Parts(

@@ -131,8 +131,10 @@ async def _watching(settings: Settings) -> AsyncIterator[Watch | None]:
     except OSError as error:
         place = f"{settings.watch_host}:{settings.watch_port}"
         reason = error.strerror or error
+        # A port may become free, and an address appear some time after the machine has started.
         raise SettingsError(
-            [f"WATCH_HOST, WATCH_PORT: nothing can be served at {place}: {reason}."]
+            [f"WATCH_HOST, WATCH_PORT: nothing can be served at {place}: {reason}."],
+            may_pass=not isinstance(error, PermissionError),
         ) from None
     try:
         yield watch
@@ -234,6 +236,7 @@ async def _reload_when_told(bot: Colloquy, signals: Signals, variables: Variable
         before = bot.settings
         try:
             settings, variables = await asyncio.to_thread(read)
+            secrets.update(all_secrets(settings, variables))
             bot.adopt(settings, variables.find)
         except Exception as error:
             problems = [f"{type(error).__name__}: {error}"]
@@ -244,7 +247,6 @@ async def _reload_when_told(bot: Colloquy, signals: Signals, variables: Variable
             log.error("the bot goes on with its old settings")
             bot.tell_owner("The new settings have mistakes, which the log lists: the old ones stay in force.")
             continue
-        secrets.update(all_secrets(settings, variables))
         set_up_logging(settings.log_level, secrets, settings.log_format)
         log.info("the settings were read again")
         for name in _fixed(before, settings):

@@ -72,6 +72,11 @@ class Backup(BaseModel):
     keep: int = Field(7, ge=1, le=1000)
     folder: Path | None = None  # None: `backups` beside an SQLite file
 
+    @field_validator("folder")
+    @classmethod
+    def _find_home(cls, value: Path | None) -> Path | None:
+        return value.expanduser() if value is not None else None
+
 
 class Settings(BaseSettings):
     """Everything that a host can set, as a plain value. Building one reads nothing; `sources` does."""
@@ -156,9 +161,11 @@ class Settings(BaseSettings):
     @field_validator("discord_token")
     @classmethod
     def _is_one_word(cls, value: SecretStr) -> SecretStr:
-        token = value.get_secret_value().strip()
-        if not token or re.search(r"[\s\"']", token):
-            raise ValueError("is empty, or has a space or a quotation mark in it. Copy it again")
+        token = value.get_secret_value().strip("\ufeff \t\r\n")  # some editors begin a file with that mark
+        if not token or re.search(r"[^!-~]|[\"']", token):
+            raise ValueError(
+                "is empty, or has a space or another character in it that no token has. Copy it again"
+            )
         return SecretStr(token)
 
     @field_validator("database_url")
@@ -182,8 +189,12 @@ class Settings(BaseSettings):
 
 
 class SettingsError(Exception):
-    """The settings do not fit; `problems` has a sentence for each mistake, without a secret in it."""
+    """The settings do not fit; `problems` has a sentence for each mistake, without a secret in it.
 
-    def __init__(self, problems: list[str]) -> None:
+    `may_pass` says that another try may go better without anybody touching them.
+    """
+
+    def __init__(self, problems: list[str], *, may_pass: bool = False) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+        self.may_pass = may_pass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import logging
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +22,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 
 from settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
 
 HOW_TO_GET_A_TOKEN = (
     "DISCORD_TOKEN is missing. Create an application at https://discord.com/developers/applications, "
@@ -107,7 +111,7 @@ class Variables:
         value, path = "", self._secret_files.get(variable)
         if path is not None:
             try:
-                value = path.read_text(encoding="utf-8", errors="replace").strip()
+                value = path.read_text(encoding=ENCODING, errors="replace").strip()
             except OSError as error:
                 raise SettingsError([f"The secret file {path} cannot be read: {error.strerror}."]) from None
         return value or (self._environ.get(variable) or self._dotenv.get(variable) or "").strip()
@@ -116,7 +120,11 @@ class Variables:
 def secret_folders(environ: Mapping[str, str]) -> list[Path]:
     """The folders that hold one secret a file: containers' and systemd's."""
     folders = [Path("/run/secrets"), Path(environ.get("CREDENTIALS_DIRECTORY") or "/nonexistent")]
-    return [folder for folder in folders if folder.is_dir()]
+    there = [folder for folder in folders if folder.is_dir()]
+    for folder in there:
+        if not os.access(folder, os.R_OK | os.X_OK):  # a folder of somebody else's secrets, for one
+            log.warning("%s cannot be read by this user, and is passed over", folder)
+    return [folder for folder in there if os.access(folder, os.R_OK | os.X_OK)]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -132,8 +140,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _read_dotenv(path: Path) -> dict[str, str]:
     try:
         return {name: value or "" for name, value in dotenv_values(path, encoding=ENCODING).items()}
-    except (UnicodeDecodeError, OSError) as error:
+    except UnicodeDecodeError as error:
         raise SettingsError([f"{path.name} cannot be read: {error}. It has to be saved as UTF-8."]) from None
+    except OSError as error:
+        raise SettingsError([f"{path.name} cannot be read: {error.strerror}."]) from None
 
 
 def read_settings(
@@ -148,7 +158,7 @@ def read_settings(
     ]
     for name in toml:
         if name not in fields:
-            close = difflib.get_close_matches(name, fields, 1)
+            close = difflib.get_close_matches(name.lower(), fields, 1)
             hint = f" Is {close[0]} meant?" if close else ""
             problems.append(f"colloquy.toml: there is no setting {name!r}.{hint}")
     given = {name: value for name, value in toml.items() if name in fields and name not in NEVER_IN_TOML}

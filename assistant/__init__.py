@@ -24,6 +24,7 @@ from assistant.values import (
     BudgetNotice,
     Forgotten,
     LastAnswer,
+    Left,
     Limits,
     ModelChoice,
     More,
@@ -35,6 +36,7 @@ from assistant.weekly import WeeklyReports
 from db.engine import Connection, Database, DatabaseError
 from db.history import ConversationKey, forget_channel, forget_member, read_newest_turn
 from db.pictures import forget_pictures_of
+from db.responses import take_left
 from providers.router import ChatRouter, ImageRouter
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Assistant:
         self.weekly = WeeklyReports(database)
         self.deliveries = Deliveries(database)
         self.figures = Figures()
+        self._asked_for_left = False
         shared = self._running, self.figures
         self._asking = Asking(database, chat_router, conversation, limits, *shared)
         per_channel = conversation.answers_per_channel
@@ -97,9 +100,12 @@ class Assistant:
         """What pictures were made with, for a member who sees them here. Raises PictureRefused."""
         return await self._imagining.find(row_id, channel_id, user_id)
 
-    async def delete_pictures(self, row_id: int, user_id: int, *, may_manage: bool) -> None:
-        """Forget what pictures were made with, as their message goes. Raises PictureRefused."""
-        await self._imagining.delete(row_id, user_id, may_manage=may_manage)
+    async def delete_pictures(self, row_id: int, user_id: int, *, allowed: bool) -> None:
+        """Forget what pictures were made with, as their message goes. Raises PictureRefused.
+
+        `allowed`: whether the member may delete the message whatever is kept of it.
+        """
+        await self._imagining.delete(row_id, user_id, allowed=allowed)
 
     def picture_models(self) -> list[ModelChoice]:
         """The picture models that may be asked by name now, the chain's own choice first."""
@@ -135,6 +141,21 @@ class Assistant:
             return replace(await forget_member(connection, user_id), pictures=pictures)
 
         return await self._database.run(forget)
+
+    async def take_left(self) -> list[Left]:
+        """What killed processes left untold: once at the start, and again where others share the database.
+
+        Whoever takes it has to tell.
+        """
+        if self._asked_for_left and not self.shares_database:
+            return []
+        self._asked_for_left = True
+        return await self._database.run(lambda connection: take_left(connection, self._database.process))
+
+    @property
+    def shares_database(self) -> bool:
+        """Whether other processes may use the same one."""
+        return self._database.process != 0
 
     async def status(self) -> StatusReport:
         """How the providers and their keys are."""

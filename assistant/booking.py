@@ -74,6 +74,7 @@ class Booking:
             pictures,
             micros,
             process=database.process,
+            response=origin.response,
         )
         self.request_id = 0
         self._shared = _Shared()

@@ -1,4 +1,4 @@
-"""Whether answers reached their members, noted in the ledger a moment later and many at once."""
+"""Whether ends reached their members, noted in the books a moment later and many at once."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Literal
 
 from db.engine import Connection, Database, DatabaseError
 from db.ledger import find_unended, mark_delivered
+from db.responses import forget_responses
 
 log = logging.getLogger(__name__)
 
-Delivered = Literal["full", "partial", "none"]
+# "": there was nothing to be delivered but a sentence.
+Delivered = Literal["full", "partial", "none", ""]
 
 # A note is not worth a transaction of its own: those of this time share one. What a crash takes with it
 # stays unknown in the ledger, which is the truth.
@@ -28,7 +30,10 @@ class Deliveries:
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, interaction_id: int, delivered: Delivered) -> None:
-        """Note how much of an interaction's answer its member was shown; the last word counts."""
+        """Note that an interaction is done with, and how much of its answer its member was shown.
+
+        The last word counts.
+        """
         self._noted[interaction_id] = delivered
         if self._writing is None or self._writing.done():
             # In a context of its own: what it logs belongs to no single interaction.
@@ -42,8 +47,11 @@ class Deliveries:
 
         async def write(connection: Connection) -> set[int]:
             # While ends are owed, an answer may be there whose attempt has none yet in the books.
-            late = await find_unended(connection, noted) if self._database.owed else set()
-            await mark_delivered(connection, noted)
+            delivered = {number: how for number, how in noted.items() if how}
+            late = await find_unended(connection, delivered) if self._database.owed else set()
+            if delivered:
+                await mark_delivered(connection, delivered)
+            await forget_responses(connection, noted)
             return late
 
         try:

@@ -29,7 +29,8 @@ from assistant.values import (
 )
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from db.pictures import Made, StoredPictures, add_pictures, forget_pictures, read_pictures
-from providers.base import ImageRequest, Picture, ProviderError, Usage
+from providers.base import ImageRequest, Picture, ProviderError
+from providers.limits import MOST_STEPS as MOST_STEPS  # for the cogs
 from providers.parameters import read_parameters
 from providers.router import ImageRouter
 from providers.walk import NothingConfigured
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 # What all vendors take as a seed.
 LARGEST_SEED = 2**31 - 1
+# How many seeds are near one.
+NEAR_SEEDS = 10_000
 STOPPED = "Stopped before a picture was made."
 FORGOTTEN = "What this was made with is no longer kept. Please ask for a new picture with /imagine."
 NOT_YOURS = (
@@ -124,8 +127,7 @@ class Imagining:
     async def _draw(self, ordered: _Ordered, stop: StopSignal) -> AsyncGenerator[Waiting | Drawing]:
         """Yield everything but the end, which is noted; raise what prevents it."""
         order, origin = ordered.order, ordered.order.origin
-        one = Usage(pictures=1, pixels=order.width * order.height)
-        micros = order.count * self._router.dearest(one, order.model)
+        micros = order.count * self._router.dearest_picture(order.width, order.height, order.model)
 
         async def reserve(_: Connection) -> tuple[int, int]:
             return 0, micros
@@ -171,14 +173,14 @@ class Imagining:
         """Make one of the pictures and book it; note why if it was not made."""
         order = ordered.order
         request = ImageRequest(
-            order.prompt,
-            order.width,
-            order.height,
-            (ordered.seed + place) % (LARGEST_SEED + 1),
-            order.steps,
-            order.guidance,
-            order.negative,
-            order.model,
+            prompt=order.prompt,
+            width=order.width,
+            height=order.height,
+            seed=(ordered.seed + place) % (LARGEST_SEED + 1),
+            steps=order.steps,
+            guidance=order.guidance,
+            negative=order.negative,
+            model=order.model,
         )
         try:
             picture = await self._router.generate(request, part)
@@ -229,10 +231,13 @@ class Imagining:
             raise PictureRefused(FORGOTTEN)
         return row
 
-    async def delete(self, row_id: int, user_id: int, *, may_manage: bool) -> None:
-        """Forget what pictures were made with, as their message goes. Raises PictureRefused."""
+    async def delete(self, row_id: int, user_id: int, *, allowed: bool) -> None:
+        """Forget what pictures were made with, as their message goes. Raises PictureRefused.
+
+        `allowed`: whether the member may delete the message whatever is kept of it.
+        """
         row = await self._database.run(lambda connection: read_pictures(connection, row_id))
-        if not may_manage and (row is None or row.user_id != user_id):
+        if not allowed and (row is None or row.user_id != user_id):
             raise PictureRefused(NOT_YOURS)
         await self._database.run(lambda connection: forget_pictures(connection, row_id))
 
@@ -243,30 +248,38 @@ def parameters_of(data: bytes) -> str | None:
 
 
 def near_seed(row: StoredPictures) -> int:
-    """The seed after those of these pictures."""
-    return (row.seed + row.count) % (LARGEST_SEED + 1)
+    """A seed some way behind those of these pictures; another one each time."""
+    return (row.seed + row.count + random.randrange(NEAR_SEEDS)) % (LARGEST_SEED + 1)
 
 
 def _row(ordered: _Ordered, pictures: list[Picture]) -> StoredPictures:
     order = ordered.order
     return StoredPictures(
-        ordered.booking.request_id,
-        order.origin.guild_id,
-        order.origin.channel_id,
-        order.origin.user_id,
-        order.prompt,
-        order.negative,
-        order.model or "",
-        order.width,
-        order.height,
-        ordered.seed,
-        order.steps,
-        order.guidance,
-        order.count,
-        order.spoiler,
-        order.private,
-        tuple(
-            Made(one.width, one.height, one.model, one.seed, one.steps, one.guidance, one.negative)
+        id=ordered.booking.request_id,
+        guild_id=order.origin.guild_id,
+        channel_id=order.origin.channel_id,
+        user_id=order.origin.user_id,
+        prompt=order.prompt,
+        negative=order.negative,
+        model=order.model or "",
+        width=order.width,
+        height=order.height,
+        seed=ordered.seed,
+        steps=order.steps,
+        guidance=order.guidance,
+        count=order.count,
+        spoiler=order.spoiler,
+        private=order.private,
+        made=tuple(
+            Made(
+                width=one.width,
+                height=one.height,
+                model=one.model,
+                seed=one.seed,
+                steps=one.steps,
+                guidance=one.guidance,
+                negative=one.negative,
+            )
             for one in pictures
         ),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from db.engine import Database
 from db.key_states import StoredState, read_states, replace_states
-from providers.pool import NEVER, Health, Holder, Status
+from providers.healths import NEVER, Health, Holder, Status
 
 
 class KeyMemory:

@@ -10,7 +10,7 @@ from assistant.periods import start_of, today
 from assistant.values import ModelChoice
 from db.engine import Database
 from db.usage import count_by_key
-from providers.pool import NEVER
+from providers.healths import NEVER
 from providers.router import ChatRouter, ImageRouter
 
 
@@ -23,8 +23,8 @@ class TargetStatus:
     status: str  # ready, resting, spent or dead
     reason: str
     until: int | None
-    requests: int  # today
-    failures: int
+    requests: int  # sent today
+    failures: int  # of those
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,10 @@ async def report_status(
     for router in (chat_router, image_router):
         rows = []
         for route, key, health in router.healths():
-            good, bad = counts.get((route.name, key.variable), (0, 0))
+            sent, failed = counts.get((route.name, key.variable), (0, 0))
             until = None if health.until in (0, NEVER) else round(health.until)
-            rows.append(
-                TargetStatus(route.label, key.variable, health.status.value, health.reason, until, good, bad)
-            )
+            state = health.status.value, health.reason, until
+            rows.append(TargetStatus(route.label, key.variable, *state, sent, failed))
         targets.append(rows)
     chat, pictures = chat_router.next_route(), image_router.next_route()
     return StatusReport(

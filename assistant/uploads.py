@@ -29,6 +29,7 @@ async def make_files(pictures: Sequence[Picture], file_limit: int) -> tuple[list
     """
     limit = min(file_limit, (REQUEST_BYTES - RESERVED_BYTES) // max(len(pictures), 1))
     files: list[PictureFile] = []
+    names: set[str] = set()
     kinds: set[str] = set()
     lost = 0
     for place, picture in enumerate(pictures, 1):
@@ -38,12 +39,15 @@ async def make_files(pictures: Sequence[Picture], file_limit: int) -> tuple[list
             lost += 1
             continue
         kinds.add(extension)
-        # Each name once: what a model without seeds makes is told apart by its place.
-        name = f"picture-{place}" if picture.seed is None else f"picture-{picture.seed}"
+        name = f"picture-{place if picture.seed is None else picture.seed}"
+        if name in names:  # as after the seed that a vendor chose itself
+            name += f"-{place}"
+        names.add(name)
         files.append(PictureFile(f"{name}.{extension}", data))
     notes = []
     if smaller := " or ".join(name for kind, name in (("webp", "WebP"), ("jpg", "JPEG")) if kind in kinds):
         notes.append(f"As PNG larger than this server takes, so sent as {smaller}.")
     if lost:
-        notes.append(f"{lost} of them cannot be made small enough for this server. Choose a smaller size.")
+        which = "The picture" if len(pictures) == 1 else f"{lost} of the {len(pictures)} pictures"
+        notes.append(f"{which} cannot be made small enough for this server. Choose a smaller size.")
     return files, notes

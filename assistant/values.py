@@ -9,6 +9,7 @@ from typing import Literal
 from db.budgets import BudgetPeriod, Limit, StoredBudget, Unit
 from db.history import Forgotten
 from db.pictures import StoredPictures
+from db.responses import Left
 from db.rollup import Totals
 from db.usage import Grouping, Line, View
 from providers.base import AttachedPicture, Delta, FinishReason, Picture, Usage
@@ -52,6 +53,7 @@ class Origin:
     user_id: int
     role_ids: tuple[int, ...] = ()  # the member's
     parent_channel_id: int | None = None  # of a thread
+    response: str = ""  # how to reach the member later on, sealed; "": it cannot be done
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,7 @@ __all__ = [
     "Forgotten",
     "Grouping",
     "LastAnswer",
+    "Left",
     "Limit",
     "Limits",
     "Line",

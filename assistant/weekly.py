@@ -36,6 +36,10 @@ MOST_MISSED = 4
 ONE_WEEK = timedelta(days=7)
 
 
+class Unreadable(Exception):
+    """Who gets a report cannot be read for now; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class DueReport:
     """A report to be posted now: on the week before `monday`."""
@@ -84,12 +88,16 @@ class WeeklyReports:
         return await self._database.run(lambda connection: delete_subscription(connection, guild_id))
 
     async def due(self) -> tuple[list[DueReport], float]:
-        """What is to be posted now, and in how many seconds there will be more."""
+        """What is to be posted now, and in how many seconds there will be more. Raises Unreadable."""
         if self._stopped:
             return [], math.inf
         now = self._clock()
         due, waits = [], []
-        for subscription in await self._database.run(read_subscriptions):
+        try:
+            subscriptions = await self._database.run(read_subscriptions)
+        except DatabaseError as error:
+            raise Unreadable(str(error.__cause__ or error)) from None
+        for subscription in subscriptions:
             zone = find_zone(subscription.time_zone)
             monday = monday_of(today(zone, now))
             begins, next_one = (start_of(day, zone) + SETTLING_SECONDS for day in (monday, monday + ONE_WEEK))

@@ -73,12 +73,16 @@ class Answers:
                     end = await self._listen(question, stop, reply, news)
                 except asyncio.CancelledError:
                     await reply.finish_text(reply.text, note=RESTARTING)
+                    self._note(origin.interaction_id)
                     raise
-                if reply.gone or end is None:
+                if reply.gone:
                     self._note(origin.interaction_id, Delivery.PARTIAL if reply.text else Delivery.NONE)
+                    return
+                if end is None:  # it is being answered elsewhere
                     return
                 if isinstance(end, Refusal):
                     await reply.finish([reply.heading + end.sentence])
+                    self._note(origin.interaction_id)
                     return
                 timed_out = end.finish_reason == "stopped" and timed.rang
                 delivery = await reply.finish_text(
@@ -111,9 +115,9 @@ class Answers:
                     return None
         return end
 
-    def _note(self, interaction_id: int, delivery: Delivery) -> None:
-        """Have the ledger say how much of the answer its member was shown."""
-        self._assistant.deliveries.note(interaction_id, delivery.value)
+    def _note(self, interaction_id: int, delivery: Delivery | None = None) -> None:
+        """Have the books say that this is done with, and how much of an answer its member was shown."""
+        self._assistant.deliveries.note(interaction_id, delivery.value if delivery else "")
 
     async def refuse(self, surface: Surface, sentence: str) -> None:
         """Show one sentence in place of an answer."""

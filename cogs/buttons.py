@@ -78,6 +78,12 @@ def stop_view(interaction_id: int) -> discord.ui.View:
     return _view(Stop(interaction_id, "Stop"))
 
 
+def has_stop(message: discord.Message) -> bool:
+    """Whether a message has the button that stands below an answer while it is being written."""
+    rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
+    return any((item.custom_id or "").startswith("ask:stop:") for row in rows for item in row.children)
+
+
 def answer_view(turn_id: int | None, finish_reason: str) -> discord.ui.View | None:
     """What stands below a finished answer; nothing if it is not kept."""
     if turn_id is None:

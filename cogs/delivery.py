@@ -80,15 +80,21 @@ class LiveReply:
         *,
         view: discord.ui.View | None = None,
         waiting: str = "",
+        when_blocked: str = BLOCKED,
     ) -> None:
-        """`view` is shown as long as the answer grows; `waiting` is a line for when no text comes."""
+        """`view` is shown as long as the answer grows; `waiting` is a line for when no text comes.
+
+        `when_blocked` is what is said in place of what a filter does not let through.
+        """
         self.heading = heading
         self.text = ""  # as much as has come
         self.gone = False  # somebody deleted a message of it: nobody wants more
+        self.blocked = False  # a filter stopped it, and that has been said
         self._surface = surface
         self._calls = surface.calls
         self._view = view
         self._waiting = waiting
+        self._when_blocked = when_blocked
         self._status = ""
         self._messages = [_Sent()]
         self._may_go_on = True  # whether a message that follows may be begun before the end
@@ -124,17 +130,24 @@ class LiveReply:
             self._change()
 
     async def finish_text(
-        self, text: str, *, note: str = "", footer: str = "", view: discord.ui.View | None = None
+        self,
+        text: str,
+        *,
+        note: str = "",
+        footer: str = "",
+        view: discord.ui.View | None = None,
+        in_one: bool = False,
     ) -> Delivery:
         """Show a model's whole text. Past four messages it comes as a file, and its beginning stays shown.
 
         `note` is a line that has to be seen; `footer` one that is left out where it would take a message.
+        `in_one`: it is not known what stands below the first message, so what is longer comes as a file.
         """
         parts = [part.shown for part in split_text(self.heading + displayable(text))]
         files: Sequence[Upload] = ()
         if note:
             parts = add_line(parts, note)
-        if len(parts) > MOST_MESSAGES:
+        if len(parts) > (1 if in_one else MOST_MESSAGES):
             content = sendable(text).encode()
             fits = len(content) <= self._surface.file_limit
             files = [Upload("answer.md", content)] if fits else ()
@@ -272,10 +285,11 @@ class LiveReply:
             outcome = await self._insist(lambda: self._follow_up(content, view, files))
             if outcome is Outcome.ARRIVED and sent is not None:
                 self._messages[place] = self._messages.pop()  # it stands for the one that cannot be edited
-        if outcome is Outcome.BLOCKED and sent is not None:
-            await self._insist(lambda: self._edit(sent, BLOCKED, None))
-        elif outcome is Outcome.BLOCKED:
-            await self._insist(lambda: self._follow_up(BLOCKED, None))
+        self.blocked = outcome is Outcome.BLOCKED
+        if self.blocked and sent is not None:
+            await self._insist(lambda: self._edit(sent, self._when_blocked, None))
+        elif self.blocked:
+            await self._insist(lambda: self._follow_up(self._when_blocked, None))
         self.gone = self.gone or outcome is Outcome.DELETED
         return outcome is Outcome.ARRIVED
 

@@ -18,7 +18,9 @@ from assistant.values import Drawing, Picture, PictureOrder, Pictures, Refusal, 
 from cogs.answering import place_line
 from cogs.buttons import stop_view
 from cogs.delivery import Delivery, LiveReply, Upload, quote
+from cogs.links import sendable
 from cogs.picture_buttons import picture_view
+from cogs.splitting import cut
 from cogs.stopping import Stops, timer
 from cogs.surfaces import Surface
 
@@ -29,7 +31,11 @@ DESCRIPTION_LENGTH = 1024
 MESSAGE_LENGTH = 2000
 
 RESTARTING = "The bot is restarting. Please ask again in a minute."
-NOT_DELIVERED = "Discord did not take the files of these pictures. Choose a smaller size, or fewer at once."
+NOT_DELIVERED = (
+    "Discord did not take what was made. Please try again; if that does not help, choose a smaller size, or "
+    "fewer at once."
+)
+BLOCKED = "A filter of this server or of Discord did not let this through."
 
 
 class Drawings:
@@ -43,21 +49,24 @@ class Drawings:
         """Show the pictures of an order where it was asked for."""
         origin, stop = order.origin, StopSignal()
         heading = heading_of(order.prompt)
-        reply = LiveReply(surface, heading, view=stop_view(origin.interaction_id))
-        delivery = Delivery.NONE
+        reply = LiveReply(surface, heading, view=stop_view(origin.interaction_id), when_blocked=BLOCKED)
+        delivery: Delivery | None = None
         with self._stops.counted(origin.interaction_id, origin.user_id, stop), timer(surface, stop):
             async with reply:
                 try:
                     end, seconds = await self._listen(order, stop, reply)
                 except asyncio.CancelledError:
                     await reply.finish([heading + RESTARTING])
+                    self._assistant.deliveries.note(origin.interaction_id, "")
                     raise
-                if isinstance(end, Refusal):
+                if reply.gone:
+                    delivery = Delivery.NONE
+                elif isinstance(end, Refusal):
                     await reply.finish([heading + end.sentence])
-                elif end is not None and not reply.gone:
+                elif end is not None:
                     delivery = await _deliver(order, end, seconds, reply, surface.file_limit)
-        if isinstance(end, Pictures) or reply.gone:
-            self._assistant.deliveries.note(origin.interaction_id, delivery.value)
+        if end is not None or reply.gone:  # else it is being drawn elsewhere
+            self._assistant.deliveries.note(origin.interaction_id, delivery.value if delivery else "")
 
     async def _listen(
         self, order: PictureOrder, stop: StopSignal, reply: LiveReply
@@ -122,14 +131,17 @@ async def _deliver(
     order: PictureOrder, end: Pictures, seconds: float, reply: LiveReply, file_limit: int
 ) -> Delivery:
     made, notes = await make_files(end.pictures, file_limit)
-    alternative = order.prompt[:DESCRIPTION_LENGTH]
+    alternative = cut(sendable(order.prompt), DESCRIPTION_LENGTH)
     files = [Upload(file.name, file.data, alternative, order.spoiler) for file in made]
     lines = [*_facts(end.pictures, seconds), *_notes(end), *notes]
     content = reply.heading + "\n".join(f"-# {line}" for line in lines)
     view = picture_view(end.row_id)
-    delivery = await reply.finish([content[:MESSAGE_LENGTH]], files=files, view=view)
-    if delivery is not Delivery.FULL and not reply.gone:
-        await reply.finish([reply.heading + NOT_DELIVERED], view=view)
+    delivery = await reply.finish([cut(content, MESSAGE_LENGTH)], files=files, view=view)
+    if delivery is not Delivery.FULL:
+        if not (reply.gone or reply.blocked):
+            await reply.finish([reply.heading + NOT_DELIVERED], view=view)
+    elif len(files) < len(end.pictures):
+        delivery = Delivery.PARTIAL if files else Delivery.NONE
     return delivery
 
 

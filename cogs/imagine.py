@@ -9,12 +9,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant import Assistant
+from assistant.imagine import MOST_STEPS
 from assistant.values import PictureOrder
 from cogs.choices import model_choices
 from cogs.drawing import Drawings
 from cogs.origin import origin_of
 from cogs.picture_buttons import PictureButton
-from cogs.picture_form import LONGEST_PROMPT, MOST_STEPS, SIZES, sides
+from cogs.picture_form import LONGEST_PROMPT, SIZES, draw_changed, row_of_form, sides
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
@@ -73,6 +74,13 @@ class Imagine(commands.Cog):
             private=private,
         )
         await self._drawings.draw(order, surface)
+
+    @commands.Cog.listener()
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Called by discord.py for all that members do; of it, the form behind *Edit* is ours."""
+        row_id = row_of_form(interaction)
+        if row_id is not None:
+            await interaction.client.tree.answer_press(interaction, draw_changed(interaction, row_id))
 
     @imagine.autocomplete("model")
     async def _models(

@@ -71,6 +71,7 @@ class Mention(commands.Cog):
                     message.author.id,
                     role_ids_of(message.author),
                     message.channel.parent_id if isinstance(message.channel, discord.Thread) else None,
+                    self._bot.seal.close(message.channel.id),
                 ),
                 prompt,
                 speaker=message.author.display_name,

@@ -20,6 +20,7 @@ def origin_of(interaction: discord.Interaction[Any]) -> Origin:
         interaction.user.id,
         role_ids_of(interaction.user),
         channel.parent_id if isinstance(channel, discord.Thread) else None,
+        interaction.client.seal.close(interaction.token),
     )
 
 

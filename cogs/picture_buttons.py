@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 
 from assistant.imagine import near_seed
-from assistant.values import PictureOrder, PictureRefused, StoredPictures
-from cogs.origin import origin_of
-from cogs.picture_form import PictureForm
+from assistant.values import PictureRefused, StoredPictures
+from cogs.picture_form import PictureForm, is_private, order_of
+from cogs.splitting import cut
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Button = discord.ui.Button[discord.ui.View]
 # A form has to be the first response, within three seconds.
 READING_SECONDS = 2.0
 LABELS = {"again": "Re-roll", "vary": "Vary", "edit": "Edit", "info": "Info", "delete": "Delete"}
-FIELD_LENGTH, TEXT_LENGTH = 1000, 4000
+FIELD_LENGTH, TEXT_LENGTH = 1000, 3500  # with the rest below the 6000 that Discord allows in all
 TOO_SLOW = "The bot's database is busy. Please press the button again."
 
 
@@ -59,7 +59,7 @@ class PictureButton(
         )
 
     async def _draw(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
-        private = _is_private(interaction)
+        private = is_private(interaction)
         surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
         try:
@@ -79,8 +79,7 @@ class PictureButton(
             sentence = str(refusal) if isinstance(refusal, PictureRefused) else TOO_SLOW
             await interaction.response.send_message(sentence, ephemeral=True)
             return
-        order = order_of(row, interaction, private=_is_private(interaction))
-        await interaction.response.send_modal(PictureForm(order))
+        await interaction.response.send_modal(PictureForm(row))
 
     async def _show_info(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
         await interaction.response.defer(thinking=True, ephemeral=True)
@@ -93,9 +92,13 @@ class PictureButton(
 
     async def _delete(self, interaction: discord.Interaction[Any], bot: Colloquy) -> None:
         await interaction.response.defer()
-        may_manage = interaction.permissions.manage_messages or _is_private(interaction)
+        message = interaction.message
+        # The row tells who asked for them, if it was not forgotten; the message tells it too.
+        metadata = message.interaction_metadata if message is not None else None
+        asked = metadata is not None and metadata.user.id == interaction.user.id
+        allowed = asked or interaction.permissions.manage_messages or is_private(interaction)
         try:
-            await bot.assistant.delete_pictures(self._row_id, interaction.user.id, may_manage=may_manage)
+            await bot.assistant.delete_pictures(self._row_id, interaction.user.id, allowed=allowed)
         except PictureRefused as refusal:
             await interaction.followup.send(str(refusal), ephemeral=True)
             return
@@ -112,26 +115,10 @@ def picture_view(row_id: int | None) -> discord.ui.View | None:
     return view
 
 
-def order_of(row: StoredPictures, interaction: discord.Interaction[Any], *, private: bool) -> PictureOrder:
-    """The same order once more, by the member who pressed."""
-    return PictureOrder(
-        origin_of(interaction),
-        row.prompt,
-        row.width,
-        row.height,
-        row.seed,
-        row.steps,
-        row.guidance,
-        row.negative,
-        row.count,
-        row.model or None,
-        row.spoiler,
-        private,
-    )
-
-
-def _is_private(interaction: discord.Interaction[Any]) -> bool:
-    return interaction.message is not None and interaction.message.flags.ephemeral
+def _as_written(text: str) -> str:
+    """A member's words without formatting, and without links that hide where they lead to."""
+    # discord.py does not escape those whose label goes over lines.
+    return discord.utils.escape_markdown(text.replace("](", "]\u200b("))
 
 
 def _report(row: StoredPictures) -> discord.Embed:
@@ -139,17 +126,17 @@ def _report(row: StoredPictures) -> discord.Embed:
 
     def each(values: list[Any]) -> str:
         known = list(dict.fromkeys(str(value) for value in values if value not in (None, "")))
-        return discord.utils.escape_markdown(", ".join(known))
+        return _as_written(", ".join(known))
 
     report = discord.Embed(title="What this was made with")
-    report.description = discord.utils.escape_markdown(row.prompt)[:TEXT_LENGTH]
+    report.description = cut(_as_written(row.prompt), TEXT_LENGTH)
     facts = {
-        "Negative prompt": each([one.negative for one in row.made])[:FIELD_LENGTH],
+        "Negative prompt": cut(each([one.negative for one in row.made]), FIELD_LENGTH),
         "Size": each([f"{one.width} x {one.height}" for one in row.made]),
         "Seed": each([one.seed for one in row.made]) or "this model takes none",
         "Steps": each([one.steps for one in row.made]),
         "Guidance": each([None if one.guidance is None else f"{one.guidance:g}" for one in row.made]),
-        "Model": each([one.model for one in row.made])[:FIELD_LENGTH],
+        "Model": cut(each([one.model for one in row.made]), FIELD_LENGTH),
         "Asked by": f"<@{row.user_id}> <t:{row.created_at}:R>",
     }
     for name, value in facts.items():

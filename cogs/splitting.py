@@ -115,6 +115,14 @@ def shorten(text: str, line: str, limit: int = MESSAGE_UNITS) -> str:
     return f"{parts[0].shown}\n{line}" if parts else line
 
 
+def cut(text: str, limit: int) -> str:
+    """The text, or as much of its beginning as `limit` units hold together with a mark that more follows."""
+    if units(text) <= limit:
+        return text
+    beginning = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)]
+    return beginning.decode("utf-16-le", "ignore") + "…"  # without the half of a character at its end
+
+
 def _next_part(text: str, at: int, fence: Fence | None, limit: int) -> tuple[int, str, Fence | None]:
     """Where the part that begins at `at` ends, what it shows, and the code block that is open after it."""
     if fence is not None:

@@ -66,7 +66,7 @@ def _embed(report: StatusReport) -> discord.Embed:
             parts = add_line(parts, line, FIELD_UNITS)
         for place, part in enumerate(parts):
             embed.add_field(name=name if place == 0 else f"{name}, continued", value=part, inline=False)
-    embed.set_footer(text="Requests and refusals of today (UTC).")
+    embed.set_footer(text="Requests of today (UTC), and how many of them failed.")
     return embed
 
 
@@ -103,7 +103,7 @@ def _line(target: TargetStatus) -> str:
     elif target.status == "dead":
         state += ", until it is changed"
     key = f" `{target.key[:100]}`" if target.key else ""
-    counts = f"requests: {target.requests:,}, refused: {target.failures:,}"
+    counts = f"requests: {target.requests:,}, failed: {target.failures:,}"
     return f"{_name(target.label)}{key}: {state} ({counts})"
 
 

@@ -68,6 +68,29 @@ class ResponseSurface:
         return await self._interaction.followup.send(**given, ephemeral=self._private, wait=True)
 
 
+class LeftSurface:
+    """The response to an interaction that an earlier run deferred, and what stands there now."""
+
+    def __init__(
+        self, calls: DiscordCalls, webhook: discord.Webhook, message: discord.WebhookMessage
+    ) -> None:
+        self._webhook = webhook
+        self._message = message
+        self.calls = calls
+        self.name = f"message {message.id}"
+        self.expires_at: float | None = None  # soon; a call says so then
+        self.file_limit = LEAST_FILE_LIMIT
+
+    async def edit(self, message: discord.WebhookMessage | None, fields: Fields) -> None:
+        """Edit the original response or a follow-up. Buttons that stood there are gone with it."""
+        await (message or self._message).edit(**{"view": None, **_as_edit(fields)})
+
+    async def follow_up(self, fields: Fields) -> discord.WebhookMessage:
+        """Send a follow-up, for as many to see as the response itself."""
+        private = self._message.flags.ephemeral
+        return await self._webhook.send(**_given(fields), ephemeral=private, wait=True)
+
+
 class ReplySurface:
     """A reply to a member's message. The first edit sends it; `shown` is set then."""
 

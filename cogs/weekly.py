@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from assistant.charts import chart
 from assistant.values import View
-from assistant.weekly import DueReport
+from assistant.weekly import DueReport, Unreadable
 from cogs.discord_calls import Outcome
 from cogs.posting import post
 from cogs.report_texts import as_message
@@ -61,8 +61,8 @@ class Weekly(commands.Cog):
         """Post what is due: whether nothing needs another try, and the seconds until more will be due."""
         try:
             due, seconds = await self._bot.assistant.weekly.due()
-        except Exception:
-            log.exception("who gets a weekly report cannot be read")
+        except Unreadable as error:
+            log.warning("who gets a weekly report cannot be read: %s", error)
             return False, LONGEST_SLEEP_SECONDS
         done = [await self._post(report) for report in due]
         if due and all(done):  # posting took its time

@@ -43,7 +43,7 @@ exit status:
   0   done, and all is well
   1   something is wrong; it says what
   2   the command line could not be understood
-  75  the database cannot be used for now (a full disk, for one): another try may go better
+  75  not now: a full disk, a second bot on the database, a port in use; another try may go better
   78  the settings or the database cannot be used: nothing gets better by trying again"""
 
 RUN = f"""\
@@ -84,7 +84,7 @@ def refuse(error: SettingsError | CatalogError | DatabaseUnusable, beginning: st
     print(f"{beginning}Please put this right:", file=sys.stderr)
     for problem in error.problems:
         print(f"  - {problem}", file=sys.stderr)
-    return EXIT_CONFIGURATION
+    return EXIT_TRY_AGAIN if isinstance(error, SettingsError) and error.may_pass else EXIT_CONFIGURATION
 
 
 def perform(options: argparse.Namespace) -> int:

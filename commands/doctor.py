@@ -29,11 +29,11 @@ from providers.base import (
     ChatProvider,
     ChatRequest,
     Completion,
+    Delta,
     ImageProvider,
     ImageRequest,
     Key,
     Message,
-    ProviderError,
 )
 from providers.catalog import load_catalog
 from providers.chains import (
@@ -43,10 +43,11 @@ from providers.chains import (
     build_image_router,
     warn_of_retired,
 )
+from providers.deadline import Deadline
 from providers.route import Route
+from providers.router import as_provider_error
 from settings import Settings, SettingsError
 
-CALL_SECONDS = 60.0
 QUESTION = ChatRequest((Message("user", "Reply with the word ok."),), max_tokens=64)
 
 REMEDIES = {
@@ -58,7 +59,7 @@ REMEDIES = {
     "bad_request": "Check the fields of this provider in colloquy.toml against the vendor's documentation.",
     "too_long": "Choose a model with a larger context.",
     "content": "Nothing is broken: the vendor's filter did not like the test.",
-    "transient": "Check base_url and this machine's network; the vendor may also be down.",
+    "transient": "Check base_url, this machine's network and any proxy; the vendor may also be down.",
 }
 
 
@@ -125,7 +126,7 @@ async def examine(folder: Path, *, pictures: bool) -> AsyncIterator[Check]:
                 yield Check(command, False, "nobody can be asked", "Set a key, see .env.example.")
         for route in chat.routes:
             for key in route.keys:
-                yield await _check_chat(route, key)
+                yield await check_chat(route, key)
         for picture_route in images.routes:
             for key in picture_route.keys:
                 if pictures:
@@ -163,18 +164,23 @@ async def _check_database(settings: Settings) -> Check:
         return Check("database", False, str(error), "See above.")
 
 
-async def _check_chat(route: Route[ChatProvider], key: Key) -> Check:
+async def check_chat(route: Route[ChatProvider], key: Key) -> Check:
+    """Ask one provider with one key a short question."""
     name = f"{route.label} {key.variable}".strip()
     try:
-        async with asyncio.timeout(CALL_SECONDS), aclosing(route.provider.stream(QUESTION, key)) as events:
-            async for event in events:
-                if isinstance(event, Completion):
-                    used = f"{event.usage.prompt_tokens} + {event.usage.completion_tokens} tokens"
-                    return Check(name, True, f"answered ({used})")
-    except ProviderError as error:
-        return _failure(name, error)
-    except TimeoutError:
-        return Check(name, False, "no answer in time", REMEDIES["transient"])
+        # It may take as long as a member's question: a server of one's own may have to load its model.
+        with Deadline(route.total_seconds) as deadline:
+            async with aclosing(route.provider.stream(QUESTION, key)) as events:
+                deadline.begin(route.first_text_seconds)
+                async for event in events:
+                    if isinstance(event, Completion):
+                        usage = event.usage
+                        used = f" ({usage.prompt_tokens} + {usage.completion_tokens} tokens)"
+                        return Check(name, True, f"answered{'' if usage.estimated else used}")
+                    if isinstance(event, Delta):
+                        deadline.begin(route.idle_seconds)
+    except Exception as reason:
+        return _failure(name, reason)
     return Check(name, False, "ended without an answer", REMEDIES["transient"])
 
 
@@ -183,12 +189,11 @@ async def _check_pictures(route: Route[ImageProvider], key: Key) -> Check:
     try:
         async with asyncio.timeout(route.total_seconds):
             picture = await route.provider.generate(ImageRequest("a small grey stone", 512, 512, 1), key)
-    except ProviderError as error:
-        return _failure(name, error)
-    except TimeoutError:
-        return Check(name, False, "no answer in time", REMEDIES["transient"])
+    except Exception as reason:
+        return _failure(name, reason)
     return Check(name, True, f"made a picture of {picture.width} x {picture.height}")
 
 
-def _failure(name: str, error: ProviderError) -> Check:
+def _failure(name: str, reason: Exception) -> Check:
+    error = as_provider_error(reason)
     return Check(name, False, f"{error.kind}: {error.detail}", REMEDIES[error.kind])

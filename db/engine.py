@@ -199,7 +199,10 @@ async def open_database(address: str, *, patient: bool = False) -> AsyncIterator
     """
     url = read_address(address)
     with _alone(url):
-        database = Database(_create_engine(url))
+        try:
+            database = Database(_create_engine(url))
+        except (TypeError, ValueError) as error:  # a parameter in the address that the driver cannot read
+            raise unusable(_shown(url), explain(error)) from None
         try:
             await _prepare(database, url, patient)
             yield database

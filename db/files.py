@@ -29,6 +29,9 @@ RESTORING = ".restoring"
 # Told how far a long task is: how much is done, of how much in all.
 Advance = Callable[[int, int], None]
 
+# Where SQLite's write-ahead log does not work: it needs memory that all processes share.
+NETWORK = ("nfs", "cifs", "smb", "fuse.sshfs")
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -61,6 +64,8 @@ def read_address(address: str) -> URL:
         raise DatabaseUnusable(
             "DATABASE_URL names no file. It has the form sqlite+aiosqlite:///path/to/file.db."
         )
+    if path.startswith("~"):
+        return url.set(database=str(Path(path).expanduser()))
     return url
 
 
@@ -107,7 +112,7 @@ def damaged(finding: str) -> Trouble:
     """What it means that a file holds something that no database holds."""
     return Trouble(
         f"it is damaged, or is no database of Colloquy ({' '.join(finding.split())})",
-        "To put a backup in its place: `python bot.py restore` lists them, and tells how.",
+        "`bot.py restore` lists the backups, and `bot.py restore FILE --force` puts one in its place.",
     )
 
 
@@ -149,11 +154,35 @@ def own_as_folder(path: Path) -> None:
         os.chown(path, folder.st_uid, folder.st_gid)
 
 
+def kind_of_filesystem(path: Path, mounts: str) -> str:
+    """The kind of filesystem that a path is on, by a list of mounts as Linux gives it; "" if it has none."""
+    kinds = {}
+    for line in mounts.splitlines():
+        _, place, kind = line.split(" ")[:3]
+        kinds[Path(place.replace("\\040", " "))] = kind  # a later one covers an earlier one
+    path = path.absolute()
+    return next((kinds[folder] for folder in (path, *path.parents) if folder in kinds), "")
+
+
+def _refuse_network(path: Path) -> None:
+    """Raise DatabaseUnusable where the file's log could not be shared between the bot's connections."""
+    try:
+        kind = kind_of_filesystem(path.resolve(), Path("/proc/self/mounts").read_text(errors="replace"))
+    except (OSError, ValueError):  # not Linux
+        return
+    if kind.startswith(NETWORK):
+        raise DatabaseUnusable(
+            f"The database {path} is on a filesystem of a network ({kind}), where SQLite may damage it. Let "
+            "DATABASE_URL name a file on a disk of this machine, or a PostgreSQL."
+        )
+
+
 @contextmanager
 def only_process(path: Path) -> Iterator[None]:
     """Hold a lock file beside a database, so that no second process uses it. Raises DatabaseUnusable."""
     try:
         make_folder(path.parent)
+        _refuse_network(path)
         lock_file = path.with_name(path.name + ".lock")
         lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         own_as_folder(lock_file)
@@ -166,7 +195,9 @@ def only_process(path: Path) -> Iterator[None]:
             if sys.platform != "win32":
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise DatabaseUnusable(f"Another Colloquy is already running on {path}. Stop it first.") from None
+            raise DatabaseUnusable(
+                f"Another Colloquy is already running on {path}. Stop it first.", may_pass=True
+            ) from None
         yield
     finally:
         os.close(lock)

@@ -40,6 +40,7 @@ class NewRequest:
     micros: int = 0  # millionths of a dollar
     role_ids: tuple[int, ...] = ()  # of the member's roles those that have a budget
     process: int = 0  # which answers it, where several share the database
+    response: str = ""  # how to reach whoever asked, sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,7 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
             "role_ids": ",".join(map(str, request.role_ids)),
             "process": request.process,
             "outcome": "",
+            "response": request.response,
         },
     )
     request_id: int | None = result.scalar_one_or_none()

@@ -126,14 +126,17 @@ async def read_days(connection: AsyncConnection, view: View, starts: Sequence[in
 
 
 async def count_by_key(connection: AsyncConnection, since: int) -> dict[tuple[str, str], tuple[int, int]]:
-    """Of each provider and the setting that holds its key: requests that may cost, and refused ones."""
-    refused = func.sum(case((attempts.c.state == "unbilled", 1), else_=0))
+    """Of each provider and the setting that holds its key: requests sent, and how many of them failed.
+
+    An answer that ended early is no failure: a member may have stopped it.
+    """
+    failed = func.sum(case((attempts.c.error_class.in_(("", "interrupted")), 0), else_=1))
     rows = await connection.execute(
-        select(attempts.c.provider, attempts.c.key_variable, func.count() - refused, refused)
+        select(attempts.c.provider, attempts.c.key_variable, func.count(), failed)
         .where(attempts.c.sent_at >= since, attempts.c.error_class != "not_sent")
         .group_by(attempts.c.provider, attempts.c.key_variable)
     )
-    return {(provider, variable): (int(good), int(bad)) for provider, variable, good, bad in rows}
+    return {(provider, variable): (int(sent), int(bad)) for provider, variable, sent, bad in rows}
 
 
 def _summed_up(found: FromClause) -> list[ColumnElement[int]]:

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from assistant.figures import OUTCOMES, Figures, Histogram
 from monitoring.health import CHECKS, sockets_of
-from providers.pool import Status
+from providers.healths import Status
 
 if TYPE_CHECKING:
     from assistant import Assistant

@@ -12,6 +12,7 @@ Errors, each with its class (``kind``) and a text that is safe to show to a memb
     ├── ContentRefused     content       the vendor's filter refused: asking elsewhere is no answer
     ├── BadRequest         bad_request   the vendor did not understand us: the next provider
     └── Unavailable        transient     network, overload or a broken reply: the next provider
+        └── ConnectionBroken                 before the reply had begun: once more
 """
 
 from __future__ import annotations
@@ -26,10 +27,6 @@ from pydantic import SecretStr
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "interrupted"]
-
-
-# What a picture of at most 1,280 pixels a side costs in tokens, roughly: vendors count from 1,100 to 2,000.
-PICTURE_TOKENS = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,10 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one request used. `estimated` marks figures that are ours and not the vendor's."""
+    """What one request used. `estimated` marks figures that are ours and not the vendor's.
+
+    With nothing but that mark a provider says that its vendor has not counted: the router estimates.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -76,8 +76,8 @@ class Usage:
     reasoning_tokens: int = 0
     pictures: int = 0
     estimated: bool = False
-    pixels: int = 0
-    steps: int = 0  # of pictures  # of all its pictures
+    pixels: int = 0  # of all its pictures
+    steps: int = 0  # of a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,17 +298,5 @@ class Unavailable(ProviderError):
     sentence = "The model cannot be reached at the moment."
 
 
-def estimate_tokens(text: str) -> int:
-    """Guess how many tokens a text has: four Latin characters to one, other scripts one to one.
-
-    Used where no vendor has counted yet, and always marked as an estimate.
-    """
-    narrow = sum(1 for character in text if character < "\u0250")
-    return -(-narrow // 4) + (len(text) - narrow)
-
-
-def estimate_prompt(messages: tuple[Message, ...]) -> int:
-    """Guess a conversation's prompt tokens; each message adds about four for its role."""
-    return sum(
-        estimate_tokens(message.content) + 4 + PICTURE_TOKENS * len(message.pictures) for message in messages
-    )
+class ConnectionBroken(Unavailable):
+    """The connection broke before the vendor had begun to answer; worth a new try, though both may cost."""

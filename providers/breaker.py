@@ -30,7 +30,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the provider has failed too often, and has not answered since."""
+        """Whether the provider was to be left alone, and has not answered since."""
         return self.open_until > 0
 
     def wait_seconds(self) -> float:
@@ -60,14 +60,18 @@ class Breaker:
     def fail(self, trial: bool) -> bool:
         """The provider failed; True when that opens the breaker."""
         now = self._clock()
-        was_open = self.is_open
-        if was_open and not trial:
+        if self.is_open and not trial:
             return False  # sent before the breaker opened: it says nothing new
         self._trying = False
         self._failed_at.append(now)
         enough = len(self._failed_at) == self._times.failures
-        if was_open or (enough and self._failed_at[0] > now - self._times.window):
-            rest = min(self._times.longest_rest, self._times.first_rest * 2**self._openings)
-            self._openings += 1
-            self.open_until = max(self.open_until, now + rest)
-        return self.is_open and not was_open
+        if not self._openings and not (enough and self._failed_at[0] > now - self._times.window):
+            return False
+        rest = min(self._times.longest_rest, self._times.first_rest * 2**self._openings)
+        self._openings += 1
+        self.open_until = max(self.open_until, now + rest)
+        return self._openings == 1
+
+    def rest(self, seconds: float) -> None:
+        """The provider has asked to be left alone for so long; it is, up to the longest rest."""
+        self.open_until = max(self.open_until, self._clock() + min(seconds, self._times.longest_rest))

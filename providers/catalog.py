@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -20,9 +22,21 @@ ImageWire = Literal["hf-inference", "openai-images", "fal", "sdapi", "sketch"]
 Wire = Literal[ChatWire, ImageWire]
 
 CATALOG = Path(__file__).with_name("catalog.toml")
-# Fields that are facts of a model: what we say of ours does not hold for another that a host sets.
-ABOUT_A_MODEL = ("sees", "context_tokens")
+# Fields that are facts of a model: what we say of a vendor's does not hold for another that a host sets.
+# Sizes, and what may be chosen at all, are rather what the vendor's address takes.
+ABOUT_A_MODEL = (
+    "sees",
+    "context_tokens",
+    "steps",
+    "min_steps",
+    "max_steps",
+    "guidance_scale",
+    "max_guidance",
+    "prompt_tokens",
+)
 LOCAL_CONTEXT_TOKENS = 4096
+# Wires of machines of one's own that do one thing after the other. What waits here can still be taken back.
+ONE_AT_A_TIME = ("local", "sdapi")
 
 
 class OfferedModel(PictureLimits):
@@ -63,8 +77,9 @@ class Entry(PictureLimits):
     total_seconds: float = Field(600, gt=0, le=840)
 
     # What the vendor allows each account; None: not known. Both are kept to rather than run into.
-    max_concurrency: int | None = Field(None, ge=1)
+    max_concurrency: int | None = Field(None, ge=1)  # requests at a time, over all its models
     requests_per_minute: int | None = Field(None, ge=1)
+    queue: bool = False  # whether requests wait for it while it is busy with others, and do not go elsewhere
 
     # What is sent.
     auth: Auth = "bearer"
@@ -137,8 +152,30 @@ class Entry(PictureLimits):
 
     @model_validator(mode="before")
     @classmethod
-    def _pictures_end_sooner(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return {"total_seconds": 120, **fields} if fields.get("wire") in get_args(ImageWire) else fields
+    def _depends_on_the_wire(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        wire = fields.get("wire")
+        if wire in get_args(ImageWire):
+            fields = {"total_seconds": 120, **fields}
+        if wire in ONE_AT_A_TIME:
+            fields = {"max_concurrency": 1, "queue": True, **fields}
+        return fields
+
+    @field_validator("accounts")
+    @classmethod
+    def _labels_are_of_keys(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        keys = info.data.get("keys", ())
+        for name in value:
+            if name.rstrip("0123456789") not in keys and name not in keys:
+                known = " or ".join(keys) or "nothing, as it needs none"
+                raise ValueError(f"{name} is no key of this provider; they begin with {known}")
+        return value
+
+    @field_validator("max_concurrency")
+    @classmethod
+    def _has_one_process(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value != 1 and info.data.get("wire") == "local":
+            raise ValueError("a model in the bot's own process answers one question at a time")
+        return value
 
     @field_validator("models")
     @classmethod
@@ -156,8 +193,28 @@ class Entry(PictureLimits):
     @classmethod
     def _is_an_address(cls, value: str, info: ValidationInfo) -> str:
         in_process = info.data.get("wire", "local") in ("local", "sketch")  # or a wire there is not
-        if not in_process and not re.match(r"https?://[\w\[]", value):
+        if in_process:
+            return value
+        if not re.match(r"https?://[\w\[]", value):
             raise ValueError("must be an address that begins with https:// or http://")
+        try:
+            address = urlsplit(value)
+            _ = address.port, (address.hostname or "").encode("idna")
+        except ValueError:
+            raise ValueError("is no address that can be called: look at its host and port") from None
+        if "@" in address.netloc:  # it would stand in the log, and beside a key it cannot be sent
+            raise ValueError('must not hold a password: name a setting in keys that does, and auth = "basic"')
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                "holds what JSON does not know, such as a date: put it in quotation marks"
+            ) from None
         return value
 
 
@@ -178,7 +235,8 @@ def load_catalog(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> di
     for name, table in (overrides or {}).items():
         ours = tables.get(name, {})
         prices = ours.get("prices", {})
-        if table.get("model", ours.get("model")) != ours.get("model"):
+        # A server of one's own, which needs no key, can what it can with any model.
+        if table.get("model", ours.get("model")) != ours.get("model") and ours.get("keys"):
             ours = {field: value for field, value in ours.items() if field not in ABOUT_A_MODEL}
         tables[name] = ours | dict(table)
         if isinstance(own := table.get("prices"), Mapping):  # one model's price leaves the others' alone

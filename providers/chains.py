@@ -15,7 +15,7 @@ from providers.hf_inference import HuggingFaceInference
 from providers.keys import FindSecrets, collect_keys
 from providers.local import LocalModel
 from providers.openai_images import OpenAIImages
-from providers.route import Budget, P, Route, State
+from providers.route import Budget, Ending, P, Route, State
 from providers.router import ChatRouter, ImageRouter
 from providers.sdapi import StableDiffusionAPI
 from providers.transport import Transport
@@ -62,12 +62,8 @@ def build_chat_router(
         return LocalModel(entry) if entry.wire == "local" else ChatCompletions(entry, transport)
 
     chosen = _current(entries, chain)
-    return ChatRouter(
-        _routes(chosen, build, find),
-        state,
-        budget,
-        others=_routes(_others(chosen), build, find),
-    )
+    others = _routes(_others(chosen), build, find)
+    return ChatRouter(_routes(chosen, build, find), state, budget, others, _endings(chosen))
 
 
 def build_image_router(
@@ -89,9 +85,8 @@ def build_image_router(
         return IMAGE_WIRES[entry.wire](entry, transport)
 
     chosen = _current(entries, chain)
-    return ImageRouter(
-        _routes(chosen, build, find), state, budget, others=_routes(_others(chosen), build, find)
-    )
+    others = _routes(_others(chosen), build, find)
+    return ImageRouter(_routes(chosen, build, find), state, budget, others, _endings(chosen))
 
 
 def warn_of_retired(entries: Mapping[str, Entry], chains: Sequence[str], find: FindSecrets) -> list[str]:
@@ -126,14 +121,25 @@ def _current(entries: Mapping[str, Entry], chain: Sequence[str]) -> list[Entry]:
 
 
 def _others(entries: Sequence[Entry]) -> list[Entry]:
-    """The same providers with each of the other models that they offer and that are not retired."""
+    """The same providers with each of the other models that they offer, or will once one is retired."""
     today = datetime.now(UTC).date()
-    return [
-        entry.with_model(name)
-        for entry in entries
-        for name, model in entry.models.items()
-        if name != entry.model and (model.retired is None or model.retired > today)
-    ]
+    others = []
+    for entry in entries:
+        living = {name: m for name, m in entry.models.items() if m.retired is None or m.retired > today}
+        names = dict.fromkeys([*living, *(model.successor for model in living.values() if model.successor)])
+        others += [entry.with_model(name) for name in names if name != entry.model]
+    return others
+
+
+def _endings(entries: Sequence[Entry]) -> dict[str, Ending]:
+    """The last days of models that have a successor, by the names that a request may give them."""
+    endings: dict[str, Ending] = {}
+    for entry in entries:
+        for name, model in entry.models.items():
+            if model.retired and model.successor:
+                endings.setdefault(name, Ending(model.retired, model.successor))
+                endings[f"{entry.name}/{name}"] = Ending(model.retired, f"{entry.name}/{model.successor}")
+    return endings
 
 
 def _routes(entries: Sequence[Entry], build: Callable[[Entry], P], find: FindSecrets) -> list[Route[P]]:
@@ -153,6 +159,8 @@ def _route(entry: Entry, provider: P, find: FindSecrets) -> Route[P]:
         entry.max_concurrency,
         entry.requests_per_minute,
         entry.price,
+        queue=entry.queue,
         sees=entry.sees,
         context_tokens=entry.context_tokens,
+        picture_limits=entry if entry.makes_pictures else None,
     )

@@ -20,8 +20,6 @@ from providers.base import (
     Thought,
     Unavailable,
     Usage,
-    estimate_prompt,
-    estimate_tokens,
 )
 from providers.catalog import Entry
 from providers.thinking import ThinkingFilter
@@ -32,7 +30,6 @@ from providers.transport import Transport, broken_reply, read_object
 GRACE_SECONDS = 2.0
 # A few broken frames are passed over; more mean that the stream is no stream.
 BROKEN_FRAMES = 3
-LARGEST_BELIEVABLE_COUNT = 10_000_000
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -58,7 +55,9 @@ class ChatCompletions:
         counted: Usage | None = None  # what was last handed on
         try:
             if self._entry.stream:
-                streamed = self._transport.events(self._url, body, key, lambda: reading.is_under_way)
+                streamed = self._transport.events(
+                    self._url, body, key, lambda: reading.is_under_way, auth=self._entry.auth
+                )
                 async with aclosing(streamed) as groups:
                     while not reading.is_done:
                         group = await (self._soon(groups) if reading.is_over else anext(groups, None))
@@ -76,7 +75,9 @@ class ChatCompletions:
                 if not reading.is_done and not reading.is_whole and reading.finish_reason is None:
                     raise broken_reply("the vendor's stream broke off")
             else:
-                reply = await self._transport.post(self._url, body, key, accept="application/json")
+                reply = await self._transport.post(
+                    self._url, body, key, accept="application/json", auth=self._entry.auth
+                )
                 if reply.rest_seconds is not None:
                     yield Rest(reply.rest_seconds)
                 text = reading.take(reply.read_object(key))
@@ -97,7 +98,7 @@ class ChatCompletions:
                 raise
         if (text := reading.finish()) != "":
             yield Delta(text)
-        yield reading.completion(request, self.model)
+        yield reading.completion(self.model)
 
     async def _soon(self, groups: AsyncGenerator[list[str] | Rest]) -> list[str] | Rest | None:
         """The next events after the answer's end; None when there are none, or none in time."""
@@ -248,20 +249,15 @@ class Reading:
             self._parts.append(text)
         return text
 
-    def completion(self, request: ChatRequest, model: str) -> Completion:
-        """The whole answer. Tokens that the vendor did not count are estimated and marked so.
+    def completion(self, model: str) -> Completion:
+        """The whole answer. Where the vendor has not counted, its usage is only marked as to be estimated.
 
         Raises Unavailable when the vendor sent no answer at all; an empty one is an answer, and billed.
         """
         if not self.has_message:
             raise broken_reply("the vendor's answer has no choices")
-        text = "".join(self._parts)
-        usage = self.usage or Usage(
-            prompt_tokens=estimate_prompt(request.messages),
-            completion_tokens=estimate_tokens(text),
-            estimated=True,
-        )
-        return Completion(text, usage, self.finish_reason or "stop", model)
+        usage = self.usage or Usage(estimated=True)
+        return Completion("".join(self._parts), usage, self.finish_reason or "stop", model)
 
 
 def read_content(content: Any) -> str:
@@ -286,15 +282,13 @@ def read_thoughts(message: Mapping[str, Any]) -> str:
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """The vendor's figures; None when they are missing or cannot be true."""
+    """The vendor's figures; None when they are missing or are no counts."""
     if not isinstance(usage, dict):
         return None
 
     def count(table: Any, name: str) -> int | None:
         value = table.get(name) if isinstance(table, dict) else None
-        if not isinstance(value, int) or isinstance(value, bool):
-            return None
-        return value if 0 <= value < LARGEST_BELIEVABLE_COUNT else None
+        return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
     prompt_tokens = count(usage, "prompt_tokens")
     completion_tokens = count(usage, "completion_tokens")
@@ -303,6 +297,8 @@ def read_usage(usage: Any) -> Usage | None:
     return Usage(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
-        cached_tokens=count(usage.get("prompt_tokens_details"), "cached_tokens") or 0,
-        reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0,
+        cached_tokens=min(prompt_tokens, count(usage.get("prompt_tokens_details"), "cached_tokens") or 0),
+        reasoning_tokens=min(
+            completion_tokens, count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
+        ),
     )

@@ -73,10 +73,10 @@ async def download_picture(
     base = URL(base_url)
     try:
         target = base.join(URL(url))
+        host = target.host or ""  # its name is read only now
+        own_host = target.absolute and bool(host) and target.origin() == base.origin()
     except ValueError:
         raise broken_picture("the vendor answered with an address that cannot be read") from None
-    host = target.host or ""
-    own_host = target.absolute and bool(host) and target.origin() == base.origin()
     if not own_host:
         known = any(host == name or host.endswith(f".{name}") for name in hosts)
         if target.scheme != "https" or target.user or not known or _is_literal(host):

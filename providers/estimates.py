@@ -6,10 +6,13 @@ each. Which class a character is of, its UTF-8 form says: all measuring is done 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 
 from providers.base import Message, Usage
+
+log = logging.getLogger(__name__)
 
 # How many there are of each: see CLASSES, then messages and pictures.
 Features = tuple[int, ...]
@@ -34,8 +37,15 @@ for _mark, (_, _bytes) in zip(_MARKS, CLASSES, strict=True):
     for _byte in _bytes:
         _TABLE[_byte] = _mark
 
-# A vendor's count that is further from the estimate than this is not believed.
+# Nothing is learnt from a vendor's count that is further from the estimate than this.
 BELIEVABLE = 5.0
+# A count is not booked if it is larger than so many times what was to be expected and a little, or than the
+# model's context, unless our own estimate is nearly as large: then it is the setting that is wrong.
+FARTHEST = 20
+LITTLE = 10_000
+NEARLY = 2
+# By how much a count of a model that is known may differ from the estimate before the log says so.
+DISAGREEMENT = 0.2
 # After so many counts, one that is so close to the estimate, or off by rounding, is not worth the work.
 FAMILIAR = 16
 CLOSE = 0.02
@@ -57,16 +67,25 @@ def _count(text: str) -> Features:
     return tuple(map(marks.count, _MARKS))
 
 
+def guess_tokens(text: str) -> int:
+    """The tokens of a text, for a model of which nothing is known."""
+    return _tokens(GUESS, _count(text))
+
+
+def _tokens(weights: Sequence[float], features: Features) -> int:
+    return math.ceil(math.fsum(map(float.__mul__, weights, map(float, features))))
+
+
 class Estimates:
     """The estimates for all models, each by its full name; kept in memory only."""
 
     def __init__(self) -> None:
         self._models: dict[str, _Model] = {}
+        self._doubted: set[str] = set()  # models of whose counts the log has been told
 
     def prompt(self, model: str, features: Features) -> int:
         """The tokens of a prompt, with what its messages add."""
-        weights = self._models[model].weights if model in self._models else GUESS
-        return math.ceil(math.fsum(map(float.__mul__, weights, map(float, features))))
+        return _tokens(self._models[model].weights if model in self._models else GUESS, features)
 
     def text(self, model: str, text: str) -> int:
         """The tokens of a text alone."""
@@ -86,9 +105,42 @@ class Estimates:
             estimated=True,
         )
 
+    def checked(
+        self, model: str, usage: Usage, parts: Sequence[str], reserved: Usage, context_tokens: int | None
+    ) -> Usage:
+        """What a vendor has counted for an answer of these parts; what cannot be true is estimated.
+
+        `reserved` has the estimate of the prompt, and the most that the answer was allowed.
+        """
+
+        def limit(likely: int) -> float:
+            return min(context_tokens or math.inf, FARTHEST * likely + LITTLE)
+
+        prompt, answer = usage.prompt_tokens, usage.completion_tokens
+        if prompt > max(limit(reserved.prompt_tokens), NEARLY * reserved.prompt_tokens):
+            prompt = reserved.prompt_tokens
+        if answer == 0 or answer > limit(reserved.completion_tokens):
+            own = self.text(model, "".join(parts))
+            if answer == 0 or answer > NEARLY * own:
+                answer = own
+        if (prompt, answer) == (usage.prompt_tokens, usage.completion_tokens):
+            return usage
+        if model not in self._doubted:
+            self._doubted.add(model)
+            log.warning(
+                "%s counted %d + %d tokens, which cannot be true: they are estimated as %d + %d, and so will "
+                "be others without another word",
+                *(model, usage.prompt_tokens, usage.completion_tokens, prompt, answer),
+            )
+        cached, reasoning = min(prompt, usage.cached_tokens), min(answer, usage.reasoning_tokens)
+        return Usage(prompt, answer, cached, reasoning, estimated=True)
+
     def learn(self, model: str, features: Features, prompt_tokens: int) -> None:
         """A vendor has counted this prompt. A count that cannot be true changes nothing."""
         expected = self.prompt(model, features)
+        counts = self._models[model].counts if model in self._models else 0
+        if counts >= FAMILIAR and abs(prompt_tokens - expected) > DISAGREEMENT * expected:
+            log.info("%s counts %d tokens in a prompt, %d were expected", model, prompt_tokens, expected)
         if not expected / BELIEVABLE <= prompt_tokens <= expected * BELIEVABLE:
             return
         if model not in self._models:

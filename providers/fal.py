@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
-from providers.base import ImageRequest, Key, Picture, ProviderError, Unavailable
+from providers.base import ImageRequest, Key, Picture, ProviderError, RateLimited, Unavailable
 from providers.catalog import Entry
 from providers.image_wire import ImageWire
 from providers.pictures import broken_picture
-from providers.transport import PICTURE_BODY_BYTES, Reply, Transport
+from providers.transport import PICTURE_BODY_BYTES, Transport
 
 CANCEL_SECONDS = 2.0
-POLLS_THAT_MAY_FAIL = 3
+LOOKS_THAT_MAY_FAIL = 3  # one after the other
 TICKET_PATH = re.compile(r"(?:/(?!\.)[\w.-]+)+")
 
 
@@ -58,7 +58,7 @@ class Fal(ImageWire):
         )
         fields = await reply.read_large_object(key)
         if "images" not in fields and "request_id" in fields:
-            fields = await (await self._collect(fields, key)).read_large_object(key)
+            fields = await self._collect(fields, key)
         if isinstance(seed := fields.get("seed"), int) and made.seed is not None:
             made = replace(made, seed=seed)
         content = await self._load(fields)
@@ -68,7 +68,7 @@ class Fal(ImageWire):
         base = URL(self._entry.base_url)
         return str(base.with_path(base.path.rstrip("/") + path).with_query(base.query))
 
-    async def _collect(self, ticket: Mapping[str, Any], key: Key) -> Reply:
+    async def _collect(self, ticket: Mapping[str, Any], key: Key) -> dict[str, Any]:
         """Wait until the queue has made the picture, and fetch the answer.
 
         Of the addresses in the ticket only the path is used: the key goes to no host but the entry's own.
@@ -76,31 +76,37 @@ class Fal(ImageWire):
         path = urlsplit(str(ticket.get("response_url"))).path
         if not TICKET_PATH.fullmatch(path):
             raise broken_picture("the vendor's queue gave no ticket")
-        status, failed = ticket.get("status"), 0
+        status = ticket.get("status")
         async with self._cancelled_with_us(path, key):
             while status != "COMPLETED":
                 if status not in ("IN_QUEUE", "IN_PROGRESS"):
                     raise broken_picture("the vendor's queue does not say how far it is")
                 await asyncio.sleep(self._poll_seconds)
-                try:
-                    state = await self._transport.send(
-                        "GET", self._url(f"{path}/status"), key, auth=self._entry.auth
-                    )
-                    status, failed = state.read_object(key).get("status"), 0
-                except Unavailable as error:
-                    failed += 1
-                    if failed == POLLS_THAT_MAY_FAIL:
-                        raise broken_picture(f"the queue cannot be reached: {error.detail}") from None
-            return await self._transport.send(
-                "GET", self._url(path), key, cap=PICTURE_BODY_BYTES, auth=self._entry.auth
-            )
+                status = (await self._look(f"{path}/status", key)).get("status")
+        return await self._look(path, key)
+
+    async def _look(self, path: str, key: Key) -> dict[str, Any]:
+        """Ask the queue something. The picture is in the making, and may cost: some looks may fail."""
+        failed = 0
+        while True:
+            try:
+                reply = await self._transport.send(
+                    "GET", self._url(path), key, cap=PICTURE_BODY_BYTES, auth=self._entry.auth
+                )
+                return await reply.read_large_object(key)
+            except (RateLimited, Unavailable) as error:
+                failed += 1
+                if failed == LOOKS_THAT_MAY_FAIL:
+                    detail = f"the queue cannot be asked: {error.detail}"
+                    raise Unavailable(detail, maybe_billed=True) from None
+                await asyncio.sleep(max(self._poll_seconds, error.retry_after or 0))
 
     @asynccontextmanager
     async def _cancelled_with_us(self, path: str, key: Key) -> AsyncIterator[None]:
         """Take the request out of the queue when nobody waits for it any more."""
         try:
             yield
-        except asyncio.CancelledError:
+        except BaseException:  # also when this task is cancelled
             with suppress(ProviderError, TimeoutError):
                 async with asyncio.timeout(CANCEL_SECONDS):
                     await self._transport.send("PUT", self._url(f"{path}/cancel"), key, auth=self._entry.auth)

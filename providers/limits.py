@@ -8,7 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from providers.base import ImageRequest, estimate_tokens
+from providers.base import ImageRequest
+from providers.estimates import guess_tokens
+
+# More than any model has a use for; members cannot ask for more.
+MOST_STEPS = 150
 
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")]
 
@@ -25,7 +29,7 @@ class PictureLimits(BaseModel):
     max_megapixels: float = Field(4.2, gt=0, le=16.8)
     steps: int | None = Field(None, ge=1)  # default; None: the model has none
     min_steps: int = Field(1, ge=1)
-    max_steps: int = Field(12, ge=1)
+    max_steps: int = Field(12, ge=1, le=MOST_STEPS)
     guidance_scale: float | None = None  # default; None: none is sent unless a request names it
     max_guidance: float = Field(20, gt=0)
     takes: tuple[Literal["seed", "guidance", "negative"], ...] = ("seed",)  # what a request may choose
@@ -69,9 +73,8 @@ def fit(request: ImageRequest, limits: PictureLimits) -> tuple[ImageRequest, tup
         negative = ""
         notes.append("This model takes no negative prompt.")
     if seed is not None and "seed" not in limits.takes:
-        seed = None
-        notes.append("This model takes no seed, so the same picture cannot be made again.")
-    if limits.prompt_tokens is not None and estimate_tokens(request.prompt) > limits.prompt_tokens:
+        seed = None  # no note: nobody need have asked for one, and that there is none shows by itself
+    if limits.prompt_tokens is not None and guess_tokens(request.prompt) > limits.prompt_tokens:
         reads = f"reads about {limits.prompt_tokens} tokens of a prompt"
         notes.append(f"This model {reads}: the end of this one may be lost.")
     fitted = replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import logging
 import secrets
 import threading
@@ -11,7 +12,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
-from providers.base import BadRequest, ChatRequest, Completion, Delta, Key, PromptTooLong, Unavailable
+from providers.base import BadRequest, ChatRequest, Completion, Delta, Key, Unavailable
 from providers.catalog import Entry
 from providers.chat_completions import Reading, build_body
 from providers.errors import read_error, safe_detail
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class LocalModel:
-    """Answers one question at a time with the model in `model_path`, loaded at the first question.
+    """Answers with the model in `model_path`, loaded at the first question. It is asked one at a time.
 
     llama.cpp works in threads of its own and hands each piece to a callback; a worker thread waits for it,
     so the event loop only sees finished pieces.
@@ -30,7 +31,6 @@ class LocalModel:
         self.name = entry.name
         self.model = entry.model
         self._entry = entry
-        self._turn = asyncio.Lock()
         self._server: Any = None
 
     async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[Delta | Completion]:
@@ -45,23 +45,22 @@ class LocalModel:
             loop.call_soon_threadsafe(frames.put_nowait, frame)
             return stop.is_set()  # True ends the answer
 
-        async with self._turn:
-            work = asyncio.create_task(asyncio.to_thread(self._answer, body, take))
-            work.add_done_callback(lambda _: frames.put_nowait(None))
-            try:
-                while (frame := await frames.get()) is not None:
-                    if frame.get("error"):
-                        raise _read_frame_error(frame)
-                    if (text := reading.take(frame)) != "":
-                        yield Delta(text)
-                work.result()
-            finally:
-                stop.set()
-                # The model must have stopped before the next question may have it.
-                await asyncio.wait([work])
+        work = asyncio.create_task(asyncio.to_thread(self._answer, body, take))
+        work.add_done_callback(lambda _: frames.put_nowait(None))
+        try:
+            while (frame := await frames.get()) is not None:
+                if frame.get("error"):
+                    raise read_error(200, {}, json.dumps(frame).encode())
+                if (text := reading.take(frame)) != "":
+                    yield Delta(text)
+            work.result()
+        finally:
+            stop.set()
+            # The model must have stopped before the next question may have it.
+            await asyncio.wait([work])
         if (text := reading.finish()) != "":
             yield Delta(text)
-        yield reading.completion(request, self.model)
+        yield reading.completion(self.model)
 
     def _answer(self, body: dict[str, Any], take: Any) -> None:
         """Run one question to its end. Called in a worker thread."""
@@ -71,13 +70,6 @@ class LocalModel:
             self._server.handle_chat_completions(body, take)
         except (RuntimeError, ValueError) as error:
             raise Unavailable(safe_detail(f"llama.cpp: {error}")) from None
-
-
-def _read_frame_error(frame: dict[str, Any]) -> Exception:
-    error = frame["error"]
-    if isinstance(error, dict) and error.get("type") == "exceed_context_size_error":
-        return PromptTooLong(safe_detail(str(error.get("message"))))
-    return read_error(200, {}, str(error).encode())
 
 
 def _load(entry: Entry) -> Any:

@@ -1,4 +1,4 @@
-"""The meter: how many requests an account sends, and how many a minute its vendor seems to allow."""
+"""The meter: when an account has sent requests, and how many a minute its vendor seems to allow."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ LONGEST_BELIEF = 60 * MINUTE
 
 @dataclass(slots=True)
 class Meter:
-    """What an account is doing with a model: its running requests, and when the last minute's were sent.
+    """When an account has sent the last minute's requests to a model.
 
     `limit` is how many a minute its vendor seems to allow; 0: nothing is known. It is believed for a while
     only, as the vendor may just have been busy; after that one request a second may try for more.
     """
 
-    running: int = 0
     last_used: float = 0.0
     sent: deque[float] = field(default_factory=deque)  # without those that were refused or never left
     limit: int = 0
@@ -35,7 +34,7 @@ class Meter:
             self.sent.popleft()
         times = [now]
         if allowed is not None and len(self.sent) >= allowed:
-            times.append(self.sent[-allowed] + MINUTE)
+            times.append(self.sent[-allowed] + MINUTE + GRACE)
         if self.limit and len(self.sent) >= self.limit:
             times.append(self.last_used + 1.0)
             if now < self.believed_until:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from providers.errors import safe_detail
+from providers.jpeg import takes_too_long
 from providers.parameters import EXIF_IFD, KEYWORD, UNICODE, USER_COMMENT, read_parameters
 from providers.pictures import (
     Describe,
@@ -28,8 +26,9 @@ UNDECODABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 # What is tried in turn for a picture that is too large as PNG.
 SMALLER = (("WEBP", 90), ("WEBP", 75), ("WEBP", 50), ("JPEG", 60), ("JPEG", 30), ("JPEG", 10))
 
-# Warning filters belong to the process and not to a thread.
-_one_at_a_time = threading.Lock()
+# Of large pictures and of broken metadata: the size is checked in any case, and the rest does no harm.
+# Once and for the whole process, for filters do not belong to threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def encode_png(image: Image.Image, parameters: str = "") -> bytes:
@@ -39,18 +38,14 @@ def encode_png(image: Image.Image, parameters: str = "") -> bytes:
     return buffer.getvalue()
 
 
-@contextmanager
-def open_picture(data: bytes, formats: tuple[str, ...]) -> Iterator[Image.Image]:
-    """Open a picture for one block, its pixels not decoded yet.
+def open_picture(data: bytes, formats: tuple[str, ...]) -> Image.Image:
+    """Open a picture, to be closed after use, its pixels not decoded yet: check its size before they are.
 
-    The formats are told apart by content. Only one picture is open at a time, and Pillow's warnings, of
-    large pictures and of broken metadata, are silenced: check `size` before decoding. Raises, like the
-    decoding inside the block, one of UNDECODABLE.
+    The formats are told apart by content. Raises, like the decoding, one of UNDECODABLE.
     """
-    with _one_at_a_time, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            yield image
+    if takes_too_long(data):
+        raise ValueError("a JPEG with more scans or segments than any picture needs")
+    return Image.open(io.BytesIO(data), formats=formats)
 
 
 def has_transparency(image: Image.Image) -> bool:

@@ -5,7 +5,8 @@ is gone is gone for every key. Each of these has a health, and a key may be aske
 allow it. Keys that share an account, as the host has labelled them, rest together.
 
     error         whose health     and then
-    auth          key              dead until its value is changed
+    auth          key              dead until its value is changed, or the settings are read again; who
+                                   needs no key rests for ten minutes
     not_entitled  account, model   spent for a day
     exhausted     account, model   spent until the time the vendor named, else until UTC midnight, 6 h at most
     rate          account, model   resting for the time the vendor named, else 5 s, doubled each time to 60 s
@@ -13,6 +14,7 @@ allow it. Keys that share an account, as the host has labelled them, rest togeth
     others                         nothing: they say nothing of the key
 
 When its time has come, one request asks whether it is well again; the others wait for what that one learns.
+Whenever the settings are read, that time has come for all but those that rest or were told how long to wait.
 
 Vendors seldom say how many requests they allow. Where refusals show that an account's last minute was full
 (see `providers.meter`), the pool keeps to that number by itself and does not find out by refusals.
@@ -24,83 +26,27 @@ import asyncio
 import logging
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import NamedTuple, Protocol
 
-from providers.base import Key, ProviderError
+from providers.base import NO_KEY, Key, ProviderError
+from providers.healths import DAY, NEVER, WELL, Health, HealthStore, Holder, NoStore, Status
 from providers.meter import Meter
 
 log = logging.getLogger(__name__)
 
-NEVER = float("inf")
-DAY = 86400.0
+_until = attrgetter("until")
+
 FIRST_REST = 5.0
 LONGEST_REST = 60.0
 # A spent account may be topped up, or its vendor's day may begin elsewhere: it is asked again after this.
 LONGEST_SPENT = 6 * 3600.0
-
-
-class Status(Enum):
-    """Whether something may be asked."""
-
-    READY = "ready"
-    RESTING = "resting"  # for seconds or minutes
-    SPENT = "spent"  # for hours or days
-    DEAD = "dead"  # until the host changes something
-
-
-class Holder(NamedTuple):
-    """Whose health it is: an account's with a model, a key's (no model) or a model's (no holder)."""
-
-    provider: str
-    holder: str
-    model: str
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What is known of a holder. `until` in seconds since 1970; `reason` is the class of the error."""
-
-    status: Status = Status.READY
-    until: float = 0.0
-    reason: str = ""
-    strikes: int = 0  # refusals in a row for which the vendor named no time
-
-    def is_kept_as(self, kept: Health) -> bool:
-        """Whether a store that keeps whole seconds, rounded up, has this as `kept`."""
-        same = (self.status, self.reason, self.strikes) == (kept.status, kept.reason, kept.strikes)
-        return same and (self.until == kept.until or self.until < kept.until < self.until + 1)
-
-
-WELL = Health()
-_until = attrgetter("until")
-
-
-class HealthStore(Protocol):
-    """Where healths live through a restart."""
-
-    async def load(self) -> Mapping[Holder, Health]:
-        """All healths that were saved."""
-        ...
-
-    async def save(self, changed: Mapping[Holder, Health]) -> None:
-        """Keep these; one that is ready is forgotten."""
-        ...
-
-
-class NoStore:
-    """Keeps nothing: each start knows nothing."""
-
-    async def load(self) -> Mapping[Holder, Health]:
-        """Nothing."""
-        return {}
-
-    async def save(self, changed: Mapping[Holder, Health]) -> None:
-        """Nowhere."""
+# A server of one's own that asks for a key where none is set may soon be set right.
+KEYLESS_REST = 600.0
+# What the host can mend where the bot cannot see it: a permission given, a model put back, credit bought.
+MENDABLE = ("auth", "not_entitled", "retired", "exhausted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +56,10 @@ class Ring:
     provider: str
     model: str
     keys: Sequence[Key]
-    max_concurrency: int | None = None
+    max_concurrency: int | None = None  # over all of the provider's models
     requests_per_minute: int | None = None
     _holders: dict[str, tuple[Holder, Holder, Holder]] = field(init=False, repr=False, compare=False)
+    _accounts: dict[str, Holder] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         model = Holder(self.provider, "", self.model)
@@ -124,11 +71,18 @@ class Ring:
             )
             for key in self.keys
         }
-        object.__setattr__(self, "_holders", holders)  # once: they are asked for at every turn
+        # Once: they are asked for at every turn.
+        object.__setattr__(self, "_holders", holders)
+        accounts = {name: account._replace(model="") for name, (account, *_) in holders.items()}
+        object.__setattr__(self, "_accounts", accounts)
 
     def account(self, key: Key) -> Holder:
         """Who holds what the vendor counts."""
         return self._holders[key.fingerprint][0]
+
+    def whole_account(self, key: Key) -> Holder:
+        """The account with all its models."""
+        return self._accounts[key.fingerprint]
 
     def holders(self, key: Key) -> tuple[Holder, Holder, Holder]:
         """Everyone whose health decides whether `key` may be asked."""
@@ -138,14 +92,22 @@ class Ring:
 class KeyPool:
     """Hands out keys, least recently used first, and remembers what became of them.
 
-    Times are seconds since 1970, from `clock`.
+    Healths, which outlive the process, end by `clock`, in seconds since 1970. Requests are counted by
+    `steady`, which nobody sets back; without it by the same clock.
     """
 
-    def __init__(self, store: HealthStore | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: HealthStore | None = None,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
+    ) -> None:
         self._store = store or NoStore()
         self._clock = clock
+        self._steady = steady or clock
         self._healths: dict[Holder, Health] = {}
         self._meters: defaultdict[Holder, Meter] = defaultdict(Meter)
+        self._running: Counter[Holder] = Counter()
         self._probed: set[Holder] = set()
         self._unsaved: dict[Holder, Health] = {}
         self._changed = asyncio.Event()
@@ -166,6 +128,15 @@ class KeyPool:
         if known != self._healths:
             self._healths = known
             self._changed.set()
+
+    def try_again(self) -> None:
+        """The host may have mended something: one request each asks whoever the vendor named no time for."""
+        now = self._clock()
+        for holder, health in list(self._healths.items()):
+            guessed = health.reason != "exhausted" or health.strikes > 0
+            if health.reason in MENDABLE and guessed and health.until > now:
+                self._set(holder, replace(health, until=now))
+        self._changed.set()
 
     async def save(self) -> None:
         """Keep what has changed since the last time. A store that fails costs memory, not the answer."""
@@ -200,17 +171,17 @@ class KeyPool:
 
     def acquire(self, ring: Ring, only: Key | None = None) -> Lease | None:
         """The right to send one request, with the key used least recently or `only` this; None: not now."""
-        now = self._clock()
+        now = self._steady()
         keys = ring.keys if only is None else (only,)
         meters = [self._meters[ring.account(key)] for key in keys]
         last_used = [meter.last_used for meter in meters]
         for _, place in sorted(zip(last_used, range(len(keys)), strict=True)):
-            if self._free_at(ring, keys[place], now) <= now:
+            if self._rest(ring, keys[place]) <= 0 and self._queue(ring, keys[place]) <= 0:
                 break
         else:
             return None
         key, meter = keys[place], meters[place]
-        meter.running += 1
+        self._running[ring.whole_account(key)] += 1
         meter.last_used = now
         meter.sent.append(now)
         probed = self._unwell(ring, key)
@@ -219,8 +190,15 @@ class KeyPool:
 
     def wait_seconds(self, ring: Ring) -> float:
         """How long until one of the keys may be asked, as far as anybody knows; 0: now."""
-        now = self._clock()
-        return min((self._free_at(ring, key, now) for key in ring.keys), default=NEVER) - now
+        return min((max(self._rest(ring, key), self._queue(ring, key)) for key in ring.keys), default=NEVER)
+
+    def rest_seconds(self, ring: Ring) -> float:
+        """The same as far as vendors are concerned, were there no other requests of ours."""
+        return min((self._rest(ring, key) for key in ring.keys), default=NEVER)
+
+    def is_busy(self, ring: Ring, key: Key) -> bool:
+        """Whether other requests of ours are all that keeps this key from being asked."""
+        return self._rest(ring, key) <= 0 < self._queue(ring, key)
 
     async def wait(self, seconds: float) -> None:
         """Sleep, but wake up when something has changed."""
@@ -231,15 +209,25 @@ class KeyPool:
         except TimeoutError:
             pass
 
-    def _free_at(self, ring: Ring, key: Key, now: float) -> float:
-        meter = self._meter(ring, key)
-        times = [meter.free_at(ring.requests_per_minute, now)]
-        for holder, health in self._unwell(ring, key).items():
-            # While one request asks whether this holder is well again, nobody else does.
-            times.append(max(health.until, now + 1.0) if holder in self._probed else health.until)
-        if ring.max_concurrency is not None and meter.running >= ring.max_concurrency:
-            times.append(now + 1.0)  # or sooner: the end of a request wakes those who wait
-        return max(times)
+    def _rest(self, ring: Ring, key: Key) -> float:
+        """For how many seconds its healths do not allow that the key is asked."""
+        rest = 0.0
+        if unwell := self._unwell(ring, key):
+            now = self._clock()
+            for holder, health in unwell.items():
+                rest = max(rest, health.until - now)
+                if holder in self._probed:  # while one request asks whether it is well, nobody else does
+                    rest = max(rest, 1.0)
+        return rest
+
+    def _queue(self, ring: Ring, key: Key) -> float:
+        """For how many seconds other requests of ours do not leave room for one more."""
+        now = self._steady()
+        wait = self._meter(ring, key).free_at(ring.requests_per_minute, now) - now
+        most = ring.max_concurrency
+        if most is not None and self._running[ring.whole_account(key)] >= most:
+            wait = max(wait, 1.0)  # or sooner: the end of a request wakes those who wait
+        return wait
 
     def _meter(self, ring: Ring, key: Key) -> Meter:
         return self._meters[ring.account(key)]
@@ -267,17 +255,19 @@ class KeyPool:
         now = self._clock()
         if error.never_sent:
             self._meter(ring, key).withdraw(sent_at)
+        elif error.kind == "auth" and key.fingerprint == NO_KEY.fingerprint:
+            self._set(this_key, Health(Status.RESTING, now + KEYLESS_REST, error.kind))
         elif error.kind == "auth":
             self._set(this_key, Health(Status.DEAD, NEVER, error.kind))
         elif error.kind == "not_entitled":
             self._lengthen(account, Health(Status.SPENT, now + DAY, error.kind))
         elif error.kind == "exhausted":
             until = now + error.retry_after if error.retry_after else _spent_until(now)
-            self._lengthen(account, Health(Status.SPENT, until, error.kind))
+            self._lengthen(account, Health(Status.SPENT, until, error.kind, 0 if error.retry_after else 1))
         elif error.kind == "rate":
-            meter = self._meter(ring, key)
-            full = meter.refused(sent_at, error.retry_after, now)
-            rest = error.retry_after or (meter.free_at(None, now) - now if full else 0.0)
+            meter, steady = self._meter(ring, key), self._steady()
+            full = meter.refused(sent_at, error.retry_after, steady)
+            rest = error.retry_after or (meter.free_at(None, steady) - steady if full else 0.0)
             # Requests that were on their way together are one strike.
             strikes = 0 if rest else probed.get(account, WELL).strikes + 1
             rest = rest or min(LONGEST_REST, FIRST_REST * 2 ** (strikes - 1))
@@ -286,7 +276,7 @@ class KeyPool:
             self._set(model, Health(Status.SPENT, now + DAY, error.kind))
 
     def _release(self, ring: Ring, key: Key, probed: Mapping[Holder, Health]) -> None:
-        self._meter(ring, key).running -= 1
+        self._running[ring.whole_account(key)] -= 1
         self._probed.difference_update(probed)
         self._changed.set()
 

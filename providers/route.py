@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from providers.base import NO_KEY, ChatProvider, ImageProvider, Key, ProviderError, Usage
 from providers.breaker import Breaker, BreakerTimes
 from providers.estimates import Estimates
+from providers.healths import HealthStore
+from providers.limits import PictureLimits, nearest_size
 from providers.notices import Notices
-from providers.pool import HealthStore, KeyPool, Ring
+from providers.pool import KeyPool, Ring
 from providers.prices import Price
 
 P = TypeVar("P", ChatProvider, ImageProvider)
@@ -35,6 +38,13 @@ class Target:
     def full_name(self) -> str:
         """The model with its provider, as people name it: `provider/model`."""
         return f"{self.provider}/{self.model}"
+
+
+class Ending(NamedTuple):
+    """From which day on a model is no longer offered, and the one to ask in its place."""
+
+    day: date
+    successor: str
 
 
 class NotAffordable(ProviderError):
@@ -73,7 +83,9 @@ class Route(Generic[P]):
     requests_per_minute: int | None = None
     price: Price | None = None
     sees: bool = False  # whether its model takes pictures
+    queue: bool = False  # whether who finds it busy with others of ours waits rather than goes elsewhere
     context_tokens: int | None = None  # prompt and answer together; None: not known
+    picture_limits: PictureLimits | None = None  # what its picture model can do; None: not known
 
     @cached_property
     def name(self) -> str:
@@ -89,6 +101,12 @@ class Route(Generic[P]):
     def ring(self) -> Ring:
         """The keys as the pool knows them."""
         return Ring(self.name, self.provider.model, self.keys, self.max_concurrency, self.requests_per_minute)
+
+    def one_picture(self, width: int, height: int) -> Usage:
+        """The most that a picture uses which is ordered in this size: its model may make a larger one."""
+        if self.picture_limits is not None:
+            width, height = nearest_size(self.picture_limits, width, height)
+        return Usage(pictures=1, estimated=True, pixels=width * height)
 
     def target(self, key: Key, *, fallback: bool = False) -> Target:
         """What an attempt with `key` is made on."""
@@ -106,24 +124,36 @@ class Budget:
 class State:
     """What all questions know of the providers: the key pool, a breaker each, and what the host was told.
 
-    And how their models count tokens.
+    And how their models count tokens. What is kept through a restart is timed by `clock`, all else by
+    `steady`, which nobody sets back; a clock that is given alone does for both.
     """
 
     def __init__(
         self,
         store: HealthStore | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         breaker_times: BreakerTimes | None = None,
+        steady: Callable[[], float] | None = None,
     ) -> None:
-        self.clock = clock
-        self.pool = KeyPool(store, clock)
+        self.clock = clock or time.time
+        self._steady = steady or clock or time.monotonic
+        self.pool = KeyPool(store, self.clock, self._steady)
         self.notices = Notices()
         self.estimates = Estimates()
         self._breaker_times = breaker_times or BreakerTimes()
         self._breakers: dict[str, Breaker] = {}
 
+    def wait_seconds(self, route: Route[P]) -> float:
+        """How long until one of its keys may be asked, as far as anybody knows; 0: now."""
+        return max(self.breaker(route.name).wait_seconds(), self.pool.wait_seconds(route.ring))
+
+    def is_only_busy(self, route: Route[P]) -> bool:
+        """Whether only other requests of ours keep it from being asked."""
+        rest = max(self.breaker(route.name).wait_seconds(), self.pool.rest_seconds(route.ring))
+        return rest <= 0 < self.pool.wait_seconds(route.ring)
+
     def breaker(self, provider: str) -> Breaker:
         """The breaker of a provider."""
         if provider not in self._breakers:
-            self._breakers[provider] = Breaker(self._breaker_times, self.clock)
+            self._breakers[provider] = Breaker(self._breaker_times, self._steady)
         return self._breakers[provider]

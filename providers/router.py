@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, date, datetime
+from functools import partial
 from typing import Generic
 
 from providers.base import (
@@ -29,15 +31,17 @@ from providers.base import (
 from providers.deadline import Deadline
 from providers.errors import without_quotes
 from providers.estimates import measure
-from providers.pool import Health, Status
+from providers.healths import Health, Status
 from providers.prices import dearest
-from providers.route import Budget, Ledger, P, Route, State
-from providers.walk import Walk
+from providers.route import Budget, Ending, Ledger, P, Route, State
+from providers.walk import NoAnswerInTime, Walk
 
 log = logging.getLogger(__name__)
 
 # How many models an error names, so that it stays one sentence.
 NAMED_MODELS = 5
+# After so many seconds in queues and with vendors nobody waits for a picture: Discord does for 15 minutes.
+LONGEST_ORDER = 720.0
 
 
 class NoSuchModel(ProviderError):
@@ -57,7 +61,8 @@ class CannotSee(ProviderError):
 class Router(Generic[P]):
     """Walks the chain until one target answers. Routers of one bot share their `state`.
 
-    `others` are models that the providers offer besides those of the chain: asked only by name.
+    `others` are models that the providers offer besides those of the chain: asked only by name. `endings`
+    says which models have a last day, by every name that a request may give them.
     """
 
     def __init__(
@@ -66,33 +71,59 @@ class Router(Generic[P]):
         state: State | None = None,
         budget: Budget | None = None,
         others: Sequence[Route[P]] = (),
+        endings: Mapping[str, Ending] | None = None,
     ) -> None:
         self.routes: tuple[Route[P], ...] = tuple(routes)
         self.others: tuple[Route[P], ...] = tuple(others)
         self.state = state or State()
         self.budget = budget or Budget()
+        self._endings = endings or {}
+        self._as_of = date.min
+
+    def _keep_up(self) -> None:
+        """On the day a model ends put its successor in its place, without a new start."""
+        if not self._endings:
+            return
+        today = datetime.fromtimestamp(self.state.clock(), UTC).date()
+        if today == self._as_of:
+            return
+        self._as_of = today
+        known = {route.full_name: route for route in self.others + self.routes}
+        self.routes = tuple(known.get(self._successor(r.full_name), r) for r in self.routes)
+        living = (route for route in self.others if self._successor(route.full_name) == route.full_name)
+        self.others = tuple(route for route in living if route not in self.routes)
+
+    def _successor(self, model: str) -> str:
+        """The name of the model that is asked today when this one is meant."""
+        while (ending := self._endings.get(model)) and ending.day <= self._as_of:
+            model = ending.successor
+        return model
 
     def offering(self, model: str | None) -> tuple[Route[P], ...]:
         """The routes of a model, named as `model` or `provider/model`; without a name, the chain.
 
-        Raises NoSuchModel.
+        A model that was retired stands for its successor. Raises NoSuchModel.
         """
+        self._keep_up()
         if not model:
             return self.routes
         every = self.routes + self.others
-        found = tuple(r for r in every if model in (r.provider.model, f"{r.name}/{r.provider.model}"))
-        if not found:
+        for name in (model, self._successor(model)):
+            if found := tuple(r for r in every if name in (r.provider.model, r.full_name)):
+                break
+        else:
             raise NoSuchModel(f"nobody offers {model!r}")
         return found
 
     def healths(self) -> Iterator[tuple[Route[P], Key, Health]]:
         """Every provider and key of the chain, with what keeps it from being asked, if anything does."""
+        self._keep_up()
         for route in self.routes:
             breaker = self.state.breaker(route.name)
             for key in route.keys:
                 health = self.state.pool.worst(route.ring, key)
-                if health.status is Status.READY and breaker.is_open:
-                    health = Health(Status.RESTING, breaker.open_until, "transient")
+                if health.status is Status.READY and (rest := breaker.wait_seconds()) > 0:
+                    health = Health(Status.RESTING, self.state.clock() + rest, "transient")
                 yield route, key, health
 
     def dearest(self, usage: Usage, model: str | None = None) -> int:
@@ -105,12 +136,13 @@ class Router(Generic[P]):
     def is_ready(self, route: Route[P]) -> bool:
         """Whether this provider may be asked now."""
         worst = self.state.pool.worst
-        return not self.state.breaker(route.name).is_open and any(
+        return self.state.breaker(route.name).wait_seconds() == 0 and any(
             worst(route.ring, key).status is Status.READY for key in route.keys
         )
 
     def next_route(self) -> Route[P] | None:
         """The provider that would be asked now; None: nobody."""
+        self._keep_up()
         return next(filter(self.is_ready, self.routes), None)
 
 
@@ -155,8 +187,8 @@ class ChatRouter(Router[ChatProvider]):
         routes, purpose = self._choose(request)
         estimates = self.state.estimates
         seconds = max((route.first_text_seconds for route in routes), default=0)
-        walk = Walk(routes, self.state, self.budget, purpose, seconds)
-        shortened = False
+        walk = Walk(routes, self.state, self.budget, purpose, seconds, longest=2 * seconds)
+        whole = request
         while True:
             features = measure(request.messages)
             async with walk.next_target() as (route, lease):
@@ -169,12 +201,18 @@ class ChatRouter(Router[ChatProvider]):
                 seen: Usage | None = None  # the vendor's last figures
                 is_all = False  # whether they are of all that has come
                 ended = False
+                check = partial(
+                    estimates.checked,
+                    route.full_name,
+                    reserved=reserved,
+                    context_tokens=route.context_tokens,
+                )
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
                     with Deadline(route.total_seconds) as deadline:
                         sent = request if route.sees else without_pictures(request)
                         async with aclosing(route.provider.stream(sent, lease.key)) as events:
-                            deadline.begin(min(walk.patience(route), route.first_text_seconds))
+                            deadline.begin(walk.limit(route, route.first_text_seconds))
                             async for event in events:
                                 if isinstance(event, Delta):
                                     deadline.end()
@@ -194,10 +232,11 @@ class ChatRouter(Router[ChatProvider]):
                                         spent = estimates.interrupted(
                                             name, prompt_tokens, text, None, thought
                                         )
-                                        event = replace(event, usage=spent)
                                     else:
-                                        estimates.learn(route.full_name, features, event.usage.prompt_tokens)
-                                    yield event
+                                        spent = check(event.usage, parts=[*thoughts, event.text])
+                                        if not spent.estimated:
+                                            estimates.learn(route.full_name, features, spent.prompt_tokens)
+                                    yield replace(event, usage=spent)
                                 else:  # nothing for the member, whose wait goes on
                                     if isinstance(event, Rest):
                                         lease.rest(event.seconds)
@@ -206,7 +245,8 @@ class ChatRouter(Router[ChatProvider]):
                                         thoughts.append(event.text)
                                         is_all = False
                                     else:
-                                        seen, is_all = event, True
+                                        seen, is_all = check(event, parts=[*thoughts, *parts]), True
+                                        event = seen
                                     yield event
                                     continue
                                 deadline.begin(route.idle_seconds)
@@ -226,29 +266,37 @@ class ChatRouter(Router[ChatProvider]):
                         return
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
                     await ledger.fail(error, spent if error.maybe_billed or seen else None)
-                    if isinstance(error, PromptTooLong) and not shortened and len(request.messages) > 2:
-                        request, shortened = replace(request, messages=shorten(request.messages)), True
+                    too_long = isinstance(error, PromptTooLong)
+                    if too_long and request is whole and len(request.messages) > 2:
+                        request = replace(request, messages=shorten(request.messages))
                         walk.again(route, lease)
                     else:
                         await walk.failed(route, lease, error)
+                        if too_long:  # who comes now has more room
+                            request = whole
 
 
 class ImageRouter(Router[ImageProvider]):
     """Makes pictures on the first target of the chain that can."""
+
+    def dearest_picture(self, width: int, height: int, model: str | None = None) -> int:
+        """What a picture of this size costs at most, whoever makes it; otherwise as `dearest`."""
+        routes = self.offering(model)
+        return max((dearest([route.price], route.one_picture(width, height)) for route in routes), default=0)
 
     async def generate(self, request: ImageRequest, ledger: Ledger) -> Picture:
         """Make one picture; the open attempt is then the caller's to end. Raises ProviderError."""
         routes = self.offering(request.model)
         seconds = max((route.total_seconds for route in routes), default=0)
         purpose = f"pictures of {request.model}" if request.model else "pictures"
-        walk = Walk(routes, self.state, self.budget, purpose, seconds)
-        one_picture = Usage(pictures=1, estimated=True, pixels=request.width * request.height)
+        walk = Walk(routes, self.state, self.budget, purpose, seconds, LONGEST_ORDER)
         while True:
             async with walk.next_target() as (route, lease):
+                one_picture = route.one_picture(request.width, request.height)
                 if not await walk.book(ledger, route, lease, one_picture):
                     continue
                 try:
-                    async with asyncio.timeout(min(walk.patience(route), route.total_seconds)):
+                    async with asyncio.timeout(walk.limit(route, route.total_seconds)):
                         picture = await route.provider.generate(request, lease.key)
                     walk.confirm(route, lease)
                     if picture.rest_seconds is not None:
@@ -285,6 +333,6 @@ def as_provider_error(reason: Exception, *said: str) -> ProviderError:
         reason.detail = without_quotes(reason.detail, said)
         return reason
     if isinstance(reason, TimeoutError):
-        return Unavailable("no answer in time", maybe_billed=True)
+        return NoAnswerInTime("no answer in time", maybe_billed=True)
     log.error("a provider failed in a way it should not", exc_info=reason)
     return Unavailable(f"unexpected {type(reason).__name__}", maybe_billed=True)

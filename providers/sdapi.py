@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from providers.base import ImageRequest, Key, Picture, ProviderError
-from providers.catalog import Entry
 from providers.image_wire import ImageWire
-from providers.transport import PICTURE_BODY_BYTES, Transport
+from providers.transport import PICTURE_BODY_BYTES
 
 DEFAULT_MODEL = "default"  # the one that the server has loaded
 INTERRUPT_SECONDS = 2.0
@@ -25,11 +24,6 @@ class StableDiffusionAPI(ImageWire):
     """POST {base_url}/sdapi/v1/txt2img; the answer holds the picture in base64, and `info` what was used."""
 
     control_words = True
-
-    def __init__(self, entry: Entry, transport: Transport) -> None:
-        super().__init__(entry, transport)
-        # The server makes one picture after the other. What waits here and not there can still be taken back.
-        self._turn = asyncio.Lock()
 
     async def generate(self, request: ImageRequest, key: Key) -> Picture:
         """Make one picture. Raises ProviderError."""
@@ -52,7 +46,7 @@ class StableDiffusionAPI(ImageWire):
                 "override_settings_restore_afterwards": False if own_model else None,
             }
         )
-        async with self._turn, self._interrupted_with_us(task, key):
+        async with self._interrupted_with_us(task, key):
             reply = await self._transport.post(
                 f"{self._base}/sdapi/v1/txt2img",
                 body,

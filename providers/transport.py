@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import aiohttp
 
-from providers.base import Key, Rest, Unavailable
+from providers.base import ConnectionBroken, Key, Rest, Unavailable
 from providers.errors import read_error, safe_detail
 from providers.events import EventDecoder
 from providers.wait_times import read_rest
@@ -26,6 +26,8 @@ STREAM_BYTES = 16 * 1024 * 1024
 PICTURE_BODY_BYTES = 34 * 1024 * 1024
 # What fails before a request has left: nothing can have been billed.
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+# What breaks before a reply has begun, most often because the vendor had just closed a connection kept open.
+BROKEN_EARLY = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 # Larger replies than this are parsed in a thread.
 LARGE_BODY_BYTES = 256 * 1024
 # How long the pieces of an answer gather before they are read. Members see it grow in steps of a second, and
@@ -93,14 +95,20 @@ class Transport:
             return await _read_reply(response, cap)
 
     async def events(
-        self, url: str, body: Mapping[str, Any], key: Key, may_wait: Callable[[], bool] = lambda: False
+        self,
+        url: str,
+        body: Mapping[str, Any],
+        key: Key,
+        may_wait: Callable[[], bool] = lambda: False,
+        *,
+        auth: Auth = "bearer",
     ) -> AsyncGenerator[list[str] | Rest]:
         """POST JSON and yield the data of server-sent events, those that came together in one list.
 
         First comes a Rest, if the headers hold one. A server that does not stream and sends its whole answer
         as JSON is one event. While `may_wait()`, events are left to gather for a moment.
         """
-        async with self._open("POST", url, body, key, accept="text/event-stream") as response:
+        async with self._open("POST", url, body, key, accept="text/event-stream", auth=auth) as response:
             if (seconds := read_rest(response.headers)) is not None:
                 yield Rest(seconds)
             if response.content_type == "application/json":
@@ -140,6 +148,7 @@ class Transport:
         if accept:
             headers["Accept"] = accept
         began = time.monotonic()
+        answers = False
         try:
             async with self._session.request(
                 method,
@@ -149,6 +158,7 @@ class Transport:
                 allow_redirects=False,  # a redirect would carry the key elsewhere
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             ) as response:
+                answers = True
                 if response.status not in (200, 202):
                     seconds = time.monotonic() - began
                     content = await _read(response, ERROR_BODY_BYTES, cut=True)
@@ -160,10 +170,12 @@ class Transport:
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # aiohttp's texts hold the address, never a header.
-            raise Unavailable(
-                safe_detail(f"{type(error).__name__}: {error}", secret),
-                maybe_billed=not isinstance(error, NEVER_SENT),
-            ) from None
+            detail = safe_detail(f"{type(error).__name__}: {error}", secret)
+            if isinstance(error, NEVER_SENT):
+                raise Unavailable(detail) from None
+            # Of what only looks after work that was asked for before, a new try would order that work again.
+            early = isinstance(error, BROKEN_EARLY) and not answers and body is not None
+            raise (ConnectionBroken if early else Unavailable)(detail, maybe_billed=True) from None
 
 
 def broken_reply(detail: str) -> Unavailable:

@@ -10,10 +10,8 @@ from email.utils import parsedate_to_datetime
 LONGEST_BELIEVABLE = 31 * 86400.0
 # What cannot be read, or cannot be meant, is a new try in ten minutes.
 WHEN_UNBELIEVABLE = 600.0
-MINUTE = 60.0
 
 DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-SPENT_RATE_LIMIT = re.compile(r"\br=0\s*;\s*t=(\d{1,9})\b")
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
@@ -22,15 +20,21 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     Reads `retry-after-ms`, `Retry-After` (seconds or a date), and what `read_rest` reads.
     """
     seconds = _number(headers.get("retry-after-ms"), scale=0.001)
-    if seconds is None and (value := headers.get("Retry-After", "").strip()):
-        seconds = _number(value)
-        if seconds is None:
-            seconds = _until(value)
-        if seconds is None:
-            return WHEN_UNBELIEVABLE
+    if seconds is not None:
+        return seconds if seconds <= LONGEST_BELIEVABLE else WHEN_UNBELIEVABLE
+    named = read_named_wait(headers)
+    return named if named is not None else read_rest(headers)
+
+
+def read_named_wait(headers: Mapping[str, str]) -> float | None:
+    """The seconds that `Retry-After` alone names; None when it is not there."""
+    value = headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    seconds = _number(value)
     if seconds is None:
-        return read_rest(headers)
-    return seconds if seconds <= LONGEST_BELIEVABLE else WHEN_UNBELIEVABLE
+        seconds = _until(value)
+    return seconds if seconds is not None and seconds <= LONGEST_BELIEVABLE else WHEN_UNBELIEVABLE
 
 
 def read_rest(headers: Mapping[str, str]) -> float | None:
@@ -40,15 +44,24 @@ def read_rest(headers: Mapping[str, str]) -> float | None:
     `RateLimit: "api";r=0;t=55` (Hugging Face), `x-ratelimit-remaining-requests: 0` with
     `x-ratelimit-reset-requests: 6m0s` (OpenAI, Groq), `x-ratelimit-remaining-req-minute: 0` (Mistral).
     """
-    if match := SPENT_RATE_LIMIT.search(headers.get("RateLimit", "")):
-        return min(float(match[1]), LONGEST_BELIEVABLE)
+    items = headers.get("RateLimit", "").split(",")
+    spent = [seconds for item in items if (seconds := _spent(item)) is not None]
+    if spent:
+        return min(max(spent), LONGEST_BELIEVABLE)
     if headers.get("x-ratelimit-remaining-requests", "").strip() == "0":
         reset = read_duration(headers.get("x-ratelimit-reset-requests", ""))
         if reset is not None:
             return min(reset, LONGEST_BELIEVABLE)
     if headers.get("x-ratelimit-remaining-req-minute", "").strip() == "0":
-        return MINUTE
+        return 60.0
     return None
+
+
+def _spent(item: str) -> float | None:
+    """The seconds of one limit, `"api";r=0;t=55` with its fields in any order; None: something is left."""
+    fields = dict(field.strip().partition("=")[::2] for field in item.split(";"))
+    seconds = fields.get("t", "")
+    return float(seconds) if fields.get("r") == "0" and re.fullmatch(r"[0-9]{1,9}", seconds) else None
 
 
 def read_duration(text: str) -> float | None:

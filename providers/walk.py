@@ -5,10 +5,15 @@ auth, not_entitled,            the next key; the pool remembers (see `providers.
   exhausted, rate
 retired                        the next provider
 transient, connection broken   the same key once more, then the next key, then the next provider
+transient, with a time to wait the next provider; with none behind, once more when that time is over
 transient, otherwise           the next provider; with none behind, once more after half a second
 bad_request                    the next provider, once
-too_long                       once more with a shorter history, then the end
+too_long                       once more with a shorter history, then a provider with a larger context
 content                        the end: nobody else is asked
+
+Nobody waits while another provider is ready, unless the one before it is to be queued for. For what rests a
+question waits as long as the budget's patience. Where only other requests of ours are in the way it
+queues, and its time to be answered begins after that.
 """
 
 from __future__ import annotations
@@ -21,14 +26,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic
 
-from providers.base import Key, ProviderError, Unavailable, Usage
-from providers.pool import NEVER, Lease, Status
+from providers.base import ConnectionBroken, Key, ProviderError, Unavailable, Usage
+from providers.healths import NEVER, Status
+from providers.news import NONE, News
+from providers.pool import Lease
 from providers.route import Budget, Ledger, NotAffordable, P, Route, State, Target
 
 log = logging.getLogger(__name__)
 
 NEXT_KEY = frozenset({"auth", "not_entitled", "exhausted", "rate"})
-STOP = frozenset({"content", "too_long"})
+# Nobody is asked with less time than this: the answer would be cut off, and perhaps paid for.
+LEAST_SECONDS = 1.0
+# A provider that had less than this of its own time when it was cut off is not to be blamed for it.
+FAIR_SHARE = 0.45
 
 
 class NothingConfigured(ProviderError):
@@ -38,15 +48,19 @@ class NothingConfigured(ProviderError):
 
 
 class NotSent(ProviderError):
-    """An attempt whose target came to rest before its request had left: another refusal was faster."""
+    """An attempt that was booked and not sent: its target had come to rest meanwhile, or time was up."""
 
     kind = "not_sent"
+
+
+class NoAnswerInTime(Unavailable):
+    """The walk's deadline cut off what had not yet begun to answer."""
 
 
 class NoneAnswered(ProviderError):
     """Nobody on the chain has answered, or may be asked now; `causes` are the errors of those asked."""
 
-    sentence = "None of the bot's models could answer just now."
+    sentence = NONE
 
     def __init__(self, causes: Sequence[ProviderError], sentence: str) -> None:
         detail = "; ".join(f"{cause.kind}: {cause.detail}" for cause in causes) or "nobody may be asked now"
@@ -55,30 +69,45 @@ class NoneAnswered(ProviderError):
 
 
 class Walk(Generic[P]):
-    """Hands out targets for one question until one answers, or until `seconds` have passed without text."""
+    """Hands out targets for one question until one answers, or until `seconds` have passed without text.
+
+    What it spends in queues does not count to them, until `longest` have passed in all.
+    """
 
     def __init__(
-        self, routes: Sequence[Route[P]], state: State, budget: Budget, purpose: str, seconds: float
+        self,
+        routes: Sequence[Route[P]],
+        state: State,
+        budget: Budget,
+        purpose: str,
+        seconds: float,
+        longest: float,
     ) -> None:
         self._routes: Sequence[Route[P]] = routes
         self._state = state
         self._budget = budget
-        self._purpose = purpose
-        self._ends_at = asyncio.get_running_loop().time() + seconds
+        self._news: News[P] = News(routes, state, purpose)
+        now = asyncio.get_running_loop().time()
+        self._ends_at = now + seconds
+        self._never_after = now + max(seconds, longest)
+        self._least = min(LEAST_SECONDS, seconds / 10)
+        self._queue_left = max(0.0, longest - seconds / 2)  # whoever gets a turn has half of its time
+        self._rested = 0.0
         self._causes: list[ProviderError] = []
         self._left_out: NotAffordable | None = None
-        self._asked = 0
+        self._asked: list[str] = []  # the providers, a name for each request
         self._closed: set[str] = set()
+        self._blamed: set[str] = set()  # for whose failure the breaker knows of this question
         self._broken: defaultdict[str, int] = defaultdict(int)
         self._again: tuple[Route[P], Key] | None = None
-        self._waited = 0.0
         self._trial = False  # whether the request that is out tries a provider whose breaker is open
+        self._hurried = False  # whether it has much less time than its provider should have
 
     @asynccontextmanager
     async def next_target(self) -> AsyncIterator[tuple[Route[P], Lease]]:
         """The next provider and key to ask, for as long as the block lasts. Raises when there is none."""
         route, lease = await self._next()
-        self._asked += 1
+        self._asked.append(route.name)
         breaker = self._state.breaker(route.name)
         trial = self._trial = breaker.begin()
         try:
@@ -89,7 +118,7 @@ class Walk(Generic[P]):
             await self._state.pool.save()
 
     async def book(self, ledger: Ledger, route: Route[P], lease: Lease, reserved: Usage) -> bool:
-        """Book the attempt; False when the ledger does not take it, or its target has come to rest meanwhile.
+        """Book the attempt; False when the ledger does not take it, or it has become of no use meanwhile.
 
         Nothing is sent then.
         """
@@ -103,8 +132,9 @@ class Walk(Generic[P]):
             lease.withdraw()
             raise
         resting = self._state.pool.worst(route.ring, lease.key).status is not Status.READY
-        if resting or (self._state.breaker(route.name).is_open and not self._trial):
-            self._asked -= 1
+        resting = resting or (self._state.breaker(route.name).is_open and not self._trial)
+        if resting or self._left() < self._least:
+            self._asked.pop()
             lease.withdraw()
             await ledger.fail(NotSent(), None)
             return False
@@ -116,35 +146,29 @@ class Walk(Generic[P]):
 
     def leave_out(self, route: Route[P], error: NotAffordable) -> None:
         """The ledger does not take an attempt on this route: it is not asked."""
-        self._asked -= 1
+        self._asked.pop()
         self._closed.add(route.name)
         self._left_out = error
 
-    def patience(self, route: Route[P]) -> float:
-        """How long the first text may take: half of what is left while somebody else could still be asked."""
-        left = self._ends_at - asyncio.get_running_loop().time()
-        return left / 2 if self._others(route) else left
+    def limit(self, route: Route[P], own_seconds: float) -> float:
+        """How long the first text may take: half of what is left while somebody else could still be asked.
+
+        And no longer than the provider's own time.
+        """
+        left = self._left() / 2 if self._others(route) else self._left()
+        self._hurried = left < own_seconds * FAIR_SHARE
+        return min(left, own_seconds)
 
     def confirm(self, route: Route[P], lease: Lease) -> None:
         """The vendor has begun to answer."""
         lease.confirm()
-        notices = self._state.notices
         self._state.breaker(route.name).succeed()
+        self._news.answers(route, lease.key, fallback=self._replaces_the_first(route))
+
+    def _replaces_the_first(self, route: Route[P]) -> bool:
+        """Whether this one answers because the first could not, rather than has its hands full."""
         first = self._routes[0]
-        if notices.any_open:
-            notices.end(("provider", route.name), f"{route.label} answers again.")
-            notices.end(("model", route.name, route.provider.model), f"{route.label} is offered again.")
-            account = route.ring.account(lease.key)
-            if self._state.pool.health(account).status is Status.READY:  # not so: another was refused
-                notices.end(("account", account), f"{lease.key.variable} works again.")
-            notices.end(("nobody", self._purpose), f"Somebody can be asked for {self._purpose} again.")
-            if route is first:
-                notices.end(("fallback", self._purpose), f"{first.label} is asked for {self._purpose} again.")
-        if route is not first:
-            notices.begin(
-                ("fallback", self._purpose),
-                f"Fallback in use: {self._purpose} now come from {route.label}, not from {first.label}.",
-            )
+        return route is not first and (first.name in self._closed or not self._state.is_only_busy(first))
 
     def broke_off(self, route: Route[P], error: ProviderError) -> None:
         """The vendor broke off after it had begun to answer."""
@@ -166,32 +190,46 @@ class Walk(Generic[P]):
         log.warning(
             "%s %s: %s: %s", route.name, lease.key.variable or "without key", error.kind, error.detail
         )
-        self._tell(route, lease.key, error)
-        breaker = self._state.breaker(route.name)
         if error.kind == "transient":
-            if breaker.fail(self._trial):
-                reason = error.detail or "no answer"
-                self._state.notices.begin(
-                    ("provider", route.name), f"{route.label} fails and is left alone for a while: {reason}."
-                )
+            self._blame(route, error)
             await self._after_transient(route, lease.key, error)
             return
-        breaker.succeed()
-        if error.kind in STOP:
+        self._news.refuses(route, lease.key, error)
+        self._state.breaker(route.name).succeed()
+        if error.kind == "content":
             raise error
         if error.kind == "bad_request" and sum(cause.kind == "bad_request" for cause in self._causes) > 1:
             raise error
-        if error.kind not in NEXT_KEY:
+        if error.kind == "too_long":
+            room = route.context_tokens or 0
+            self._closed |= {other.name for other in self._routes if (other.context_tokens or 0) <= room}
+            if not self._open_routes():
+                raise error
+        elif error.kind not in NEXT_KEY:
             self._closed.add(route.name)
+
+    def _blame(self, route: Route[P], error: ProviderError) -> None:
+        """Let the breaker know of a failure: of one for each question, and of what is the provider's own."""
+        breaker = self._state.breaker(route.name)
+        hurried = self._hurried and isinstance(error, NoAnswerInTime)
+        if not hurried and (self._trial or route.name not in self._blamed):
+            self._blamed.add(route.name)
+            if breaker.fail(self._trial):
+                self._news.fails(route, error)
+        if error.retry_after:
+            breaker.rest(error.retry_after)
 
     async def _after_transient(self, route: Route[P], key: Key, error: ProviderError) -> None:
         self._broken[route.name] += 1
         times = self._broken[route.name]
-        if error.never_sent and times == 1:
+        broke_early = error.never_sent or isinstance(error, ConnectionBroken)
+        if broke_early and times == 1:
             self._again = (route, key)
             await self._sleep(random.uniform(0.1, 0.3))
-        elif error.never_sent and times == 2 and len(route.keys) > 1:
+        elif broke_early and times == 2 and len(route.keys) > 1:
             pass  # the key that was used least recently is another one
+        elif times == 1 and error.retry_after and not error.maybe_billed:
+            pass  # its breaker keeps it from being asked until then
         elif times == 1 and not error.maybe_billed and not self._others(route):
             await self._sleep(random.uniform(0.4, 0.6))
         else:
@@ -202,103 +240,72 @@ class Walk(Generic[P]):
             raise NothingConfigured()
         pool = self._state.pool
         while True:
-            if self._asked >= self._budget.requests:
+            if len(self._asked) >= self._budget.requests or self._left() < self._least:
                 raise self._give_up()
             again, self._again = self._again, None
-            if again and self._state.breaker(again[0].name).wait_seconds() > 0:
-                again = None
-            if again and (lease := pool.acquire(again[0].ring, only=again[1])):
+            if again and (lease := self._acquire_again(*again)):
                 return again[0], lease
-            for route in self._open_routes():
+            candidates = self._candidates()
+            for route in candidates:
                 breaker = self._state.breaker(route.name)
                 if breaker.wait_seconds() == 0 and (lease := pool.acquire(route.ring)):
                     return route, lease
-            wait = min((self._wait_for(route) for route in self._open_routes()), default=NEVER)
-            loop = asyncio.get_running_loop()
-            if self._waited + wait > min(self._budget.patience_seconds, self._ends_at - loop.time()):
-                raise self._give_up()
-            started = loop.time()
-            await pool.wait(max(wait, 0.01))
-            self._waited += loop.time() - started
+            await self._wait_for(candidates)
+
+    def _acquire_again(self, route: Route[P], key: Key) -> Lease | None:
+        if self._state.breaker(route.name).wait_seconds() > 0 or (self._is_last() and self._others(route)):
+            return None
+        return self._state.pool.acquire(route.ring, only=key)
+
+    def _is_last(self) -> bool:
+        """Whether there is one request left to spend: it is for somebody who has not refused yet, if any."""
+        return 0 < len(self._asked) == self._budget.requests - 1
+
+    def _candidates(self) -> list[Route[P]]:
+        """Whom to ask, in order: nobody who comes after one that is to be queued for."""
+        candidates = []
+        for route in self._open_routes():
+            candidates.append(route)
+            worth_it = route.queue and self._state.wait_seconds(route) <= self._queue_left
+            if worth_it and self._state.is_only_busy(route):
+                break
+        if self._is_last():
+            candidates.sort(key=lambda route: route.name in self._asked)
+        return candidates
+
+    async def _wait_for(self, candidates: Sequence[Route[P]]) -> None:
+        """Wait until one of them may be asked, or something has changed. Raises when that takes too long."""
+        queues = any(map(self._state.is_only_busy, candidates))
+        wait = min(map(self._state.wait_seconds, candidates), default=NEVER)
+        patience = min(self._budget.patience_seconds - self._rested, self._left() - self._least)
+        if wait > (self._queue_left if queues else patience):
+            raise self._give_up()
+        time = asyncio.get_running_loop().time
+        started = time()
+        await self._state.pool.wait(max(wait, 0.01))
+        waited = time() - started
+        if queues:
+            self._queue_left -= waited
+            self._ends_at = min(self._ends_at + waited, self._never_after)
+        else:
+            self._rested += waited
 
     def _open_routes(self) -> list[Route[P]]:
         return [route for route in self._routes if route.name not in self._closed]
 
     def _others(self, route: Route[P]) -> bool:
         """Whether somebody else could be asked right now."""
-        return any(self._wait_for(other) == 0 for other in self._open_routes() if other is not route)
+        return any(
+            self._state.wait_seconds(other) == 0 for other in self._open_routes() if other is not route
+        )
 
-    def _wait_for(self, route: Route[P]) -> float:
-        breaker, pool = self._state.breaker(route.name), self._state.pool
-        return max(breaker.wait_seconds(), pool.wait_seconds(route.ring))
+    def _left(self) -> float:
+        return self._ends_at - asyncio.get_running_loop().time()
 
     async def _sleep(self, seconds: float) -> None:
-        left = self._ends_at - asyncio.get_running_loop().time()
-        await asyncio.sleep(max(0.0, min(seconds, left)))
+        await asyncio.sleep(max(0.0, min(seconds, self._left())))
 
     def _give_up(self) -> ProviderError:
-        """The error for the member, and a notice for the host when nobody could be asked at all."""
         if self._left_out and not self._causes:
             return self._left_out
-        wait = min(self._wait_for(route) for route in self._routes)
-        if self._causes:  # who has just failed is not well a moment later
-            wait = max(wait, 60.0)
-        reasons = {cause.kind for cause in self._causes} | self._reasons()
-        if reasons and reasons <= {"auth", "not_entitled", "retired"}:
-            sentence = f"{NoneAnswered.sentence} The bot's host has been told."
-        else:
-            busy = reasons and reasons <= {"rate", "exhausted", "auth", "not_entitled", "retired"}
-            why = "All of the bot's models are busy or used up." if busy else self._broken_replies()
-            sentence = f"{why} Please try again {in_words(wait)}."
-        if not self._causes:
-            self._state.notices.begin(
-                ("nobody", self._purpose), f"Nobody can be asked for {self._purpose}; again {in_words(wait)}."
-            )
-        return NoneAnswered(self._causes, sentence)
-
-    def _broken_replies(self) -> str:
-        """What is said of faults on the way: their own sentence, when all have the same."""
-        told = {(cause.kind, str(cause)) for cause in self._causes}
-        kind, sentence = told.pop() if len(told) == 1 else ("", "")
-        own = kind == "transient" and sentence != Unavailable.sentence
-        return sentence if own else NoneAnswered.sentence
-
-    def _reasons(self) -> set[str]:
-        pool = self._state.pool
-        healths = [pool.worst(route.ring, key) for route in self._routes for key in route.keys]
-        return {health.reason for health in healths if health.status is not Status.READY}
-
-    def _tell(self, route: Route[P], key: Key, error: ProviderError) -> None:
-        notices = self._state.notices
-        name = key.variable or "the provider"
-        if error.kind == "auth":
-            notices.begin(
-                ("key", route.name, key.fingerprint),
-                f"{name} was refused by {route.label}. It is left out until its value is changed.",
-            )
-        elif error.kind in ("exhausted", "not_entitled"):
-            until = self._state.pool.worst(route.ring, key).until - self._state.clock()
-            notices.begin(
-                ("account", route.ring.account(key)),
-                f"{name} is used up at {route.label} ({error.kind}); asked again {in_words(until)}.",
-            )
-        elif error.kind == "retired":
-            notices.begin(
-                ("model", route.name, route.provider.model),
-                f"{route.label} is gone: {error.detail}. It is left out for a day.",
-            )
-
-
-def in_words(seconds: float) -> str:
-    """A wait for people: "in a few seconds", "in 12 minutes"."""
-    if seconds < 10:
-        return "in a few seconds"
-    if seconds < 45:
-        return f"in {round(seconds, -1):.0f} seconds"
-    if seconds < 90:
-        return "in a minute"
-    if seconds < 90 * 60:
-        return f"in {seconds / 60:.0f} minutes"
-    if seconds < 48 * 3600:
-        return f"in {seconds / 3600:.0f} hours"
-    return f"in {seconds / 86400:.0f} days" if seconds < NEVER else "later"
+        return NoneAnswered(self._causes, self._news.nobody(self._causes))

@@ -180,16 +180,14 @@ class FakeMessage:
         }
         if self.interaction is not None:
             payload["application_id"] = payload["webhook_id"] = self.interaction.payload["application_id"]
+            payload["interaction_metadata"] = {
+                "id": str(self.interaction.id),
+                "type": self.interaction.type,
+                "user": self.interaction.user.payload(),
+                "authorizing_integration_owners": self.interaction.payload["authorizing_integration_owners"],
+            }
             if self.interaction.type == 2 and self is self.interaction.original:
                 payload["type"] = CHAT_INPUT_REPLY
-                payload["interaction_metadata"] = {
-                    "id": str(self.interaction.id),
-                    "type": self.interaction.type,
-                    "user": self.interaction.user.payload(),
-                    "authorizing_integration_owners": self.interaction.payload[
-                        "authorizing_integration_owners"
-                    ],
-                }
         return payload
 
 

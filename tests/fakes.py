@@ -113,9 +113,9 @@ def chat_route(
 
 
 def image_route(
-    provider: ImageProvider, *keys: Key, price: Price | None = FREE, **times: float
+    provider: ImageProvider, *keys: Key, price: Price | None = FREE, **fields: Any
 ) -> Route[ImageProvider]:
-    return Route(provider, provider.name, keys or (NO_KEY,), price=price, **times)  # type: ignore[arg-type]  # floats
+    return Route(provider, provider.name, keys or (NO_KEY,), price=price, **fields)
 
 
 class RecordedLedger:

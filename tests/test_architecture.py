@@ -32,7 +32,7 @@ ROOMS = {
 # For each room: which of our rooms it may import at run time, and which outside packages.
 # "*" stands for anything.
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
-    "cogs": ({"assistant"}, {"discord", "regex"}),
+    "cogs": ({"assistant"}, {"cryptography", "discord", "regex"}),
     "assistant": ({"providers", "db"}, {"PIL", "matplotlib", "pypdf"}),
     "providers": (set(), {"aiohttp", "PIL", "pydantic", "yarl", "xllamacpp"}),
     "db": (set(), {"sqlalchemy", "alembic"}),

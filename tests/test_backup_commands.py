@@ -58,7 +58,7 @@ def test_backup_of_a_running_bot_and_no_restore_over_it(host: Path) -> None:
             made = await asyncio.to_thread(run, host, "backup", "x.db", "--json")
             assert (made.returncode, json.loads(made.stdout)["rows"]["requests"]) == (0, 1)
             refused = await asyncio.to_thread(run, host, "restore", "--force", "x.db")
-            assert refused.returncode == 78
+            assert refused.returncode == 75
             assert "already running" in refused.stderr
             await database.run(lambda connection: book(connection, request(2)))
 

@@ -143,7 +143,7 @@ def test_service_is_not_restarted_too_often_nor_when_that_is_no_use() -> None:
     unit.read(UNIT)
     service = unit["Service"]
 
-    assert service["Restart"] == "on-failure"
+    assert service["Restart"] == "always"
     assert 86_400 / int(service["RestartSec"]) < IDENTIFIES_A_DAY
     assert service["RestartPreventExitStatus"] == str(EXIT_CONFIGURATION)
     assert int(service["TimeoutStopSec"]) > STOP_SECONDS

@@ -8,17 +8,18 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from commands.doctor import REMEDIES, Check, examine
+from commands.doctor import REMEDIES, Check, check_chat, examine
 from db.engine import open_database
 from settings import Settings
 from sources import HOW_TO_GET_A_TOKEN
 from tests.fake_discord import FakeDiscord, point_discord_py_at
-from tests.fake_vendors import FakeVendor, Reply, json_reply, openai_stream, usage
-from tests.fakes import small_png
+from tests.fake_vendors import FakeVendor, Reply, chunk, events, json_reply, openai_stream, slowly, usage
+from tests.fakes import ScriptedChat, chat_route, key, small_png
 
 ROOT = Path(__file__).parent.parent
 CANARY = "canary-of-a-secret"
@@ -72,6 +73,12 @@ class Host:
         lines = [f"OPENAI_API_KEY{number}={CANARY}-{number}" for number in range(1, openai_keys + 1)]
         database = f"DATABASE_URL=sqlite+aiosqlite:///{self.folder}/colloquy.db"
         (self.folder / ".env").write_text("\n".join([database, f"HF_TOKEN={CANARY}-9", *lines]) + "\n")
+
+    def set(self, provider: str, line: str) -> None:
+        """Add to a provider's table."""
+        path, head = self.folder / "colloquy.toml", f"[providers.{provider}]\n"
+        text = path.read_text()
+        path.write_text(text.replace(head, f"{head}{line}\n") if head in text else f"{text}{head}{line}\n")
 
     async def examine(self, monkeypatch: pytest.MonkeyPatch, *, pictures: bool = False) -> dict[str, Check]:
         """The checks by their names, made in this process."""
@@ -208,6 +215,56 @@ async def test_a_vendor_that_cannot_be_reached_is_told(
     (host.folder / "colloquy.toml").write_text(settings)
     checks = await host.examine(monkeypatch)
     assert checks[f"{OPENAI}1"].remedy == REMEDIES["transient"]
+
+
+async def test_a_server_gets_the_time_that_its_entry_gives_it(
+    host: Host, vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the first text, and then between pieces: as long as a question would wait, and no longer."""
+    host.set("openai", "first_text_seconds = 1\nidle_seconds = 1")
+    vendor.reply(slowly(openai_stream(*"okay, okay"), 0.2))
+    checks = await host.examine(monkeypatch)
+    assert checks[f"{OPENAI}1"].ok
+    vendor.reply(replace(openai_stream("ok"), delay=30))
+    checks = await host.examine(monkeypatch)
+    assert checks[f"{OPENAI}1"].detail == "transient: no answer in time"
+    assert checks[f"{OPENAI}1"].remedy == REMEDIES["transient"]
+
+
+async def test_tokens_that_nobody_has_counted_are_not_told(
+    host: Host, vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server without figures has answered, and that is all."""
+    vendor.reply(events(chunk("ok"), chunk(finish_reason="stop")))
+    checks = await host.examine(monkeypatch)
+    assert checks[f"{OPENAI}1"].detail == "answered"
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ('base_url = "https://name:secret@example.com/v1"', "must not hold a password"),
+        ('base_url = "http://a..b/v1"', "is no address that can be called"),
+        ("extra_body = { since = 2026-01-01 }", "holds what JSON does not know"),
+    ],
+)
+async def test_what_could_never_be_sent_is_told_with_the_settings(
+    host: Host, monkeypatch: pytest.MonkeyPatch, setting: str, problem: str
+) -> None:
+    """It is a mistake in the settings, found before anything is tried; a password is not repeated."""
+    host.set("groq", setting)
+    checks = await host.examine(monkeypatch)
+    assert list(checks) == ["settings"]
+    assert problem in checks["settings"].detail
+    assert "secret" not in checks["settings"].detail
+
+
+async def test_a_fault_of_our_own_is_a_failed_check(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a provider raises, the others are examined all the same; the log has all of it."""
+    chat = ScriptedChat([TypeError("unhashable")])
+    check = await check_chat(chat_route(chat), key())
+    assert (check.ok, check.detail) == (False, "transient: unexpected TypeError")
+    assert "a provider failed in a way it should not" in caplog.text
 
 
 async def test_the_command_says_line_by_line_what_it_found(host: Host, vendor: FakeVendor) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_discord import FakeDiscord, FakeUser
-from tests.fake_vendors import FakeVendor, Reply, openai_stream
+from tests.fake_vendors import FakeVendor, Reply, json_reply, openai_stream
 from tests.hosted_bot import ROOT, TOML, Host
 from tests.living_bot import answered
 
@@ -101,6 +101,27 @@ async def test_settings_with_mistakes_change_nothing(host: Host, vendor: FakeVen
         "The new settings have mistakes, which the log lists: the old ones stay in force."
     ]
     assert "the new settings have a mistake: limits.tokens: there is no such setting." in host.log
+
+
+async def test_a_refused_key_is_tried_again_with_its_old_value(host: Host, vendor: FakeVendor) -> None:
+    """The host gave it a permission at its vendor; at SIGHUP, and at a start, one request tries it."""
+    refusal = json_reply({"error": {"message": "no permission", "code": "invalid_api_key"}}, status=401)
+    vendor.reply(refusal, refusal, openai_stream("at last"))
+    async with host.start() as process:
+        await host.fake.ready(timeout=20)
+        await host.fake.slash("ask", {"prompt": "First?"}, channel_id=1)
+        await host.until_logged("was refused by")
+        process.send_signal(signal.SIGHUP)
+        await host.until_logged("the settings were read again")
+        await host.fake.slash("ask", {"prompt": "Second?"}, channel_id=2, user=ANOTHER)
+        async with asyncio.timeout(10):
+            while len(vendor.requests) < 2:  # noqa: ASYNC110 (a list that the vendor fills)
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)  # for the refusal to be remembered
+    async with host.start():
+        await host.until_logged("connected to Discord")
+        third = await host.fake.slash("ask", {"prompt": "Third?"}, channel_id=3)
+        await third.until(lambda it: answered(it, "at last"), timeout=10)
 
 
 async def test_what_only_a_restart_can_change_is_said(host: Host) -> None:

@@ -221,6 +221,23 @@ def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert found(Variables({}, tmp_path / ".env", []), "DISCORD_TOKEN") == [("DISCORD_TOKEN", "some-token")]
 
 
+def test_secret_files_may_begin_with_it_too(tmp_path: Path, secrets: Path) -> None:
+    """The mark is no part of a token or a key."""
+    (secrets / "discord_token").write_text("some-token\n", encoding="utf-8-sig")
+    (secrets / "hf_token").write_text("some-key", encoding="utf-8-sig")
+    settings = read_settings({}, tmp_path / ".env", [secrets])
+
+    assert settings.discord_token.get_secret_value() == "some-token"
+    assert found(Variables({}, tmp_path / ".env", [secrets]), "HF_TOKEN") == [("HF_TOKEN", "some-key")]
+
+
+def test_names_as_the_environment_has_them_get_a_hint(tmp_path: Path) -> None:
+    """In colloquy.toml they are written small, and whoever writes them large is told so."""
+    [problem] = mistakes(tmp_path, toml="WATCH_PORT = 8081")
+
+    assert problem == "colloquy.toml: there is no setting 'WATCH_PORT'. Is watch_port meant?"
+
+
 def test_files_that_are_no_text_are_told(tmp_path: Path, secrets: Path) -> None:
     """A file in another encoding is told in a sentence, whichever of the three it is."""
     (tmp_path / "colloquy.toml").write_bytes(b'log_level = "\xff"')

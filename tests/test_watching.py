@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from commands import EXIT_CONFIGURATION
+from commands import EXIT_TRY_AGAIN
 from settings import Settings
 from tests.fake_discord import FakeDiscord
 from tests.fake_vendors import FakeVendor, openai_stream, slowly
@@ -86,7 +86,7 @@ async def test_port_that_is_taken_is_told_before_anything_else(host: Host, port:
     """The bot does not start half watched: it says which setting it is, with status 78."""
     with socket.create_server(("127.0.0.1", port)):
         async with host.start(WATCH_PORT=str(port)) as process:
-            assert await asyncio.wait_for(process.wait(), 20) == EXIT_CONFIGURATION
+            assert await asyncio.wait_for(process.wait(), 20) == EXIT_TRY_AGAIN
 
     assert f"  - WATCH_HOST, WATCH_PORT: nothing can be served at 127.0.0.1:{port}: " in host.log
     assert "Traceback" not in host.log

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from assistant.booking import BOOKS_CLOSED
-from assistant.imagine import LARGEST_SEED, STOPPED
+from assistant.imagine import LARGEST_SEED, NEAR_SEEDS, STOPPED, near_seed
 from assistant.stopping import StopSignal
 from assistant.values import Drawing, Limits, PictureOrder, Pictures, Refusal
 from db.engine import Database
@@ -82,6 +82,17 @@ async def test_seeds_go_round(database: Database) -> None:
     scene = Scene(database, painters=[ScriptedImages()])
     end = await scene.imagine(seed=LARGEST_SEED, count=3)
     assert [picture.seed for picture in end.pictures] == [LARGEST_SEED, 0, 1]
+
+
+async def test_near_seeds_are_others_each_time(database: Database) -> None:
+    """They lie behind those of the pictures, and go round as all seeds do: nobody pays twice for the same."""
+    scene = Scene(database, painters=[ScriptedImages()])
+    row = await stored(database, (await scene.imagine(seed=LARGEST_SEED - 5, count=2)).row_id)
+    assert row is not None
+    near = {near_seed(row) for _ in range(50)}
+
+    assert len(near) > 1
+    assert all(seed > LARGEST_SEED - 4 or seed < NEAR_SEEDS for seed in near)
 
 
 async def test_three_of_four_are_delivered_and_said(database: Database) -> None:

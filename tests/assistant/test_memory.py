@@ -20,7 +20,8 @@ from providers.base import (
     QuotaExhausted,
     RateLimited,
 )
-from providers.pool import DAY, NEVER, Health, Holder, KeyPool, Ring, Status
+from providers.healths import DAY, NEVER, Health, Holder, Status
+from providers.pool import KeyPool, Ring
 from providers.route import State
 from providers.router import ChatRouter, ImageRouter
 from tests.assistant.scene import Scene
@@ -82,6 +83,21 @@ async def test_whoever_rests_still_rests_after_a_restart(database_url: str) -> N
         assert pool.acquire(ring(KEYS[0])) is None
         clock.now += 2
         assert pool.acquire(ring(KEYS[0])) is not None
+
+
+async def test_another_process_does_not_take_back_a_new_try(database: Database) -> None:
+    """What one process tries again is not overruled by what the store still says of it."""
+    clock = Clock(NOW)
+    pool = await pool_over(database, clock)
+    await refuse_all(pool)
+    clock.now += 1
+    pool.try_again()
+    await pool.refresh()
+    await pool.save()
+    other = await pool_over(database, clock)
+    clock.now += 1
+    for known in (pool, other):
+        assert [known.worst(ring(), one).reason for one in KEYS] == ["rate", "exhausted", "", "", "rate"]
 
 
 async def test_a_model_that_is_gone_is_remembered(database: Database) -> None:

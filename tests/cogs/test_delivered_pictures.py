@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from cogs.drawing import NOT_DELIVERED
+from cogs.drawing import BLOCKED, NOT_DELIVERED
 from db.engine import open_database
-from providers.base import ContentRefused, Unavailable
+from providers.base import ContentRefused, ImageRequest, Key, Picture, Unavailable
+from providers.pixels import encode_png
 from providers.router import ImageRouter
 from tests.cogs.courier import EDIT, FOLLOW_UP
 from tests.cogs.scripted import content
 from tests.fake_discord import FakeDiscord, FakeInteraction
-from tests.fakes import ScriptedImages, image_route
+from tests.fakes import ScriptedImages, image_route, small_png
 from tests.living_bot import living_bot, rows, until_done
 
 NO_VENDOR = "http://127.0.0.1:9"  # nobody listens there, and nobody is asked
@@ -94,3 +96,50 @@ async def test_pictures_whose_message_was_deleted_are_noted_as_undelivered(
         await until_done(bot, interaction)
 
     assert await delivered(database_url) == [("settled", 1, "none")] * 2
+
+
+class LargePainter(ScriptedImages):
+    """Makes noise that no encoding makes small, but for one seed; and takes no seed."""
+
+    async def generate(self, request: ImageRequest, key: Key) -> Picture:
+        noise = Image.effect_noise((400, 400), 90).convert("RGB")
+        png = small_png() if request.seed == 8 else encode_png(noise)
+        return Picture(png, 400, 400, self.model, None)
+
+
+@pytest.mark.parametrize(
+    ("count", "files", "sentence", "booked"),
+    [
+        (1, [], "The picture cannot be made small enough for this server. Choose a smaller size.", "none"),
+        (2, ["picture-2.png"], "1 of the 2 pictures cannot be made small enough for this server.", "partial"),
+    ],
+)
+async def test_a_picture_that_nothing_makes_small_enough_was_not_delivered(
+    fake: FakeDiscord, database_url: str, count: int, files: list[str], sentence: str, booked: str
+) -> None:
+    """The member reads so, and the ledger says what did not arrive; the pictures count all the same."""
+    fake.attachment_size_limit = 2_000
+    router = ImageRouter([image_route(LargePainter())])
+    async with living_bot(fake, database_url, NO_VENDOR, image_router=router) as bot:
+        interaction = await fake.slash("imagine", {"prompt": "noise", "seed": 7, "count": count})
+        await until_done(bot, interaction)
+
+    assert interaction.original is not None
+    assert [file.filename for file in interaction.original.attachments] == files
+    assert f"-# {sentence}" in content(interaction)
+    assert content(interaction).count("seed") == 1
+    assert await delivered(database_url) == [("settled", 1, booked)] * count
+
+
+async def test_pictures_that_a_filter_stops_are_told_of_as_such(fake: FakeDiscord, database_url: str) -> None:
+    """The sentence does not send the member to /last, which knows of no pictures."""
+    body = {"message": "blocked", "code": 200000}
+    router = ImageRouter([image_route(ScriptedImages(0.3))])
+    async with living_bot(fake, database_url, NO_VENDOR, image_router=router) as bot:
+        interaction = await fake.slash("imagine", {"prompt": "a fox"})
+        await interaction.until(lambda it: "Drawing" in content(it))
+        fake.fail("PATCH", EDIT, status=400, body=body)
+        await until_done(bot, interaction)
+
+    assert content(interaction) == BLOCKED
+    assert await delivered(database_url) == [("settled", 1, "none")]

@@ -3,66 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import io
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from assistant.imagine import FORGOTTEN, LARGEST_SEED, NOT_YOURS
+from assistant.imagine import FORGOTTEN, NEAR_SEEDS, NOT_YOURS
 from cogs.drawing import NOT_DELIVERED
-from cogs.picture_form import NO_SEED, NO_STEPS
-from cogs.picture_info import NO_PICTURE, NOTHING_TOLD
 from db.engine import open_database
 from db.verify import find_discrepancies
 from providers.base import ContentRefused, ImageRequest, Key, Picture
 from providers.pixels import encode_png
-from providers.router import ImageRouter
+from tests.cogs.drawn import NO_VENDOR, SKETCH, drawing_bot, imagine, press, seeds, texts, uploads
 from tests.cogs.scripted import ANOTHER, MANAGER, buttons, content
-from tests.fake_discord import CHANNEL_ID, GUILD_ID, MEMBER, FakeDiscord, FakeInteraction, FakeMessage
-from tests.fake_discord_messages import say
-from tests.fakes import ScriptedImages, image_route
+from tests.fake_discord import FakeDiscord
+from tests.fakes import ScriptedImages
 from tests.living_bot import living_bot, rows, until_done
-
-NO_VENDOR = "http://127.0.0.1:9"  # nobody listens there, and nobody is asked
-SKETCH: dict[str, Any] = {"image_chain": ("sketch",)}
-MODAL_SUBMIT = 5
-
-
-async def imagine(fake: FakeDiscord, database_url: str, **options: Any) -> FakeInteraction:
-    """Have pictures drawn by a bot that is gone afterwards."""
-    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
-        interaction = await fake.slash("imagine", {"prompt": "a red fox", **options})
-        await until_done(bot, interaction)
-    return interaction
-
-
-async def press(
-    fake: FakeDiscord, database_url: str, message: FakeMessage | None, label: str, **who: Any
-) -> Any:
-    """Press a button with another bot on the same database."""
-    assert message is not None
-    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
-        pressed = await fake.component(message, buttons(message)[label], **who)
-        await until_done(bot, pressed)
-    return pressed
-
-
-def texts(interaction: FakeInteraction) -> list[dict[Any, Any]]:
-    """The text chunks of each picture of an answer."""
-    assert interaction.original is not None
-    return [Image.open(io.BytesIO(one.data)).info for one in interaction.original.attachments]
-
-
-def seeds(interaction: FakeInteraction) -> list[int]:
-    return [int(info["parameters"].split("Seed: ")[1].split(",")[0]) for info in texts(interaction)]
-
-
-def uploads(fake: FakeDiscord) -> list[dict[str, Any]]:
-    """What was said of each file of the last request that had some."""
-    sent = [request for request in fake.requests if request.files][-1]
-    listed: list[dict[str, Any]] = sent.json["attachments"]
-    return listed
 
 
 async def test_pictures_come_with_their_parameters_and_buttons(fake: FakeDiscord, database_url: str) -> None:
@@ -80,6 +35,23 @@ async def test_pictures_come_with_their_parameters_and_buttons(fake: FakeDiscord
     assert list(buttons(drawn.original)) == ["Re-roll", "Vary", "Edit", "Info", "Delete"]
     assert [one["description"] for one in uploads(fake)] == ["a red fox"] * 2
     assert not drawn.ephemeral
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("\N{FOX FACE}" * 1500, "\N{FOX FACE}" * 511 + "…"),
+        ("a \0fox \ud83e and half a letter", "a fox \ufffd and half a letter"),
+    ],
+    ids=["long", "no text"],
+)
+async def test_any_prompt_can_be_read_out(
+    fake: FakeDiscord, database_url: str, prompt: str, told: str
+) -> None:
+    """What stands in for the picture is within Discord's limit as Discord counts, and text."""
+    await imagine(fake, database_url, prompt=prompt)
+
+    assert [one["description"] for one in uploads(fake)] == [told]
 
 
 async def test_spoiler_and_private(fake: FakeDiscord, database_url: str) -> None:
@@ -114,65 +86,12 @@ async def test_reroll_takes_a_new_seed(fake: FakeDiscord, database_url: str) -> 
         assert await database.run(find_discrepancies) == []
 
 
-async def test_vary_takes_the_next_seeds(fake: FakeDiscord, database_url: str) -> None:
-    """Near seeds, same prompt: after 7 and 8 come 9 and 10."""
+async def test_vary_takes_near_seeds(fake: FakeDiscord, database_url: str) -> None:
+    """Same prompt, seeds behind those that were used."""
     drawn = await imagine(fake, database_url, seed=7, count=2)
-    varied = await press(fake, database_url, drawn.original, "Vary")
-    assert seeds(varied) == [9, 10]
-
-
-async def submit(
-    fake: FakeDiscord, database_url: str, message: FakeMessage | None, **values: str
-) -> tuple[dict[str, Any], FakeInteraction]:
-    """Open the form behind Edit and send it with other values; give it as it was shown, and its answer."""
-    assert message is not None
-    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
-        pressed = await fake.component(message, buttons(message)["Edit"])
-        await pressed.until(lambda it: it.modal is not None)
-        assert pressed.modal is not None
-        shown: dict[str, Any] = {}
-        given = []
-        for label in pressed.modal["components"]:
-            field = label["component"]
-            if field["type"] == 3:
-                shown["size"] = [option["value"] for option in field["options"] if option.get("default")]
-                chosen = {"values": [values["size"]] if "size" in values else shown["size"]}
-            else:
-                shown[field["custom_id"]] = field.get("value", "")
-                chosen = {"value": values.get(field["custom_id"], field.get("value", ""))}
-            inner = {"type": field["type"], "id": 2, "custom_id": field["custom_id"], **chosen}
-            given.append({"type": 18, "id": 1, "component": inner})
-        data = {"custom_id": pressed.modal["custom_id"], "components": given}
-        sent = await fake.interact(MODAL_SUBMIT, data, message=message)
-        await until_done(bot, sent)
-    return shown, sent
-
-
-async def test_edit_is_filled_in_and_draws_what_was_changed(fake: FakeDiscord, database_url: str) -> None:
-    """The form has prompt, seed, steps and size; what is not changed stays, as does what it does not show."""
-    drawn = await imagine(fake, database_url, seed=7, negative="snow", size="1344x768")
-    shown, edited = await submit(
-        fake, database_url, drawn.original, prompt="a blue fox", steps="2", size="896x1152"
-    )
-
-    assert shown == {"prompt": "a red fox", "seed": "7", "steps": "", "size": ["1344x768"]}
-    assert texts(edited) == [
-        {"parameters": "a blue fox\nNegative prompt: snow\nSteps: 2, Seed: 7, Size: 896x1152, Model: sketch"}
-    ]
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [({"seed": str(LARGEST_SEED + 1)}, NO_SEED), ({"seed": "²"}, NO_SEED), ({"steps": "0"}, NO_STEPS)],
-)
-async def test_edit_says_what_is_no_number(
-    fake: FakeDiscord, database_url: str, values: dict[str, str], sentence: str
-) -> None:
-    """A seed or steps that are none draw nothing; the member alone reads what they have to be."""
-    drawn = await imagine(fake, database_url)
-    _, sent = await submit(fake, database_url, drawn.original, **values)
-    assert content(sent) == sentence
-    assert sent.ephemeral
+    first, second = seeds(await press(fake, database_url, drawn.original, "Vary"))
+    assert 9 <= first < 9 + NEAR_SEEDS
+    assert second == first + 1
 
 
 async def test_info_tells_everything_to_who_asked_for_it(fake: FakeDiscord, database_url: str) -> None:
@@ -188,6 +107,17 @@ async def test_info_tells_everything_to_who_asked_for_it(fake: FakeDiscord, data
     assert (fields["Size"], fields["Steps"], fields["Model"]) == ("1024 x 1024", "4", "sketch")
     assert fields["Negative prompt"] == "snow"
     assert fields["Asked by"].startswith(f"<@{drawn.user.id}>")
+
+
+async def test_info_has_no_links_that_hide_where_they_lead_to(fake: FakeDiscord, database_url: str) -> None:
+    """Else a member could put one into the bot's own words; however its label is written."""
+    prompt = "`[a\nfox](https://elsewhere.example)` [and](https://elsewhere.example)"
+    drawn = await imagine(fake, database_url, prompt=prompt, negative=prompt)
+    info = await press(fake, database_url, drawn.original, "Info", user=ANOTHER)
+
+    [report] = info.original.latest.embeds
+    assert "](" not in str(report)
+    assert str(report).count("(https://elsewhere.example)") == 4
 
 
 async def test_delete_is_for_the_author_and_for_moderators(fake: FakeDiscord, database_url: str) -> None:
@@ -208,9 +138,9 @@ async def test_delete_is_for_the_author_and_for_moderators(fake: FakeDiscord, da
         assert await rows(database, "pictures") == []
 
 
-@pytest.mark.parametrize("label", ["Re-roll", "Vary", "Edit", "Info"])
+@pytest.mark.parametrize("label", ["Re-roll", "Vary", "Edit", "Info", "Delete"])
 async def test_buttons_of_what_was_forgotten_say_so(fake: FakeDiscord, database_url: str, label: str) -> None:
-    """After the member's /forget mine nobody can draw from the prompt again."""
+    """After the member's /forget mine nobody can draw from the prompt again; the message can be deleted."""
     drawn = await imagine(fake, database_url)
     async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
         forgotten = await fake.slash("forget", subcommand="mine")
@@ -218,7 +148,11 @@ async def test_buttons_of_what_was_forgotten_say_so(fake: FakeDiscord, database_
     assert "the settings of 1 request for pictures" in content(forgotten)
 
     pressed = await press(fake, database_url, drawn.original, label)
-    assert content(pressed) == FORGOTTEN
+    if label == "Delete":
+        assert drawn.original is not None
+        assert drawn.original.deleted
+    else:
+        assert content(pressed) == FORGOTTEN
 
 
 async def test_progress_is_shown_and_stop_keeps_what_came(fake: FakeDiscord, database_url: str) -> None:
@@ -243,12 +177,6 @@ async def test_progress_is_shown_and_stop_keeps_what_came(fake: FakeDiscord, dat
 
     assert interaction.original.attachments[0].filename == "picture-7.png"
     assert "-# 1 of 3 was made. It was stopped." in content(interaction)
-
-
-def drawing_bot(fake: FakeDiscord, database_url: str, painter: ScriptedImages) -> Any:
-    return living_bot(
-        fake, database_url, NO_VENDOR, image_router=ImageRouter([image_route(painter)]), **SKETCH
-    )
 
 
 async def test_three_of_four_are_shown_and_the_reason_said(fake: FakeDiscord, database_url: str) -> None:
@@ -290,46 +218,6 @@ async def test_files_that_discord_refuses_are_told(fake: FakeDiscord, database_u
         fake.attachment_size_limit = 1000  # less than it had told with the interaction
         await until_done(bot, interaction)
     assert content(interaction) == f"**a fox**\n{NOT_DELIVERED}"
-
-
-async def info_on(fake: FakeDiscord, database_url: str, message: FakeMessage) -> FakeInteraction:
-    """Choose Picture info in a message's menu."""
-    async with living_bot(fake, database_url, NO_VENDOR, **SKETCH) as bot:
-        data = {
-            "id": "0",
-            "name": "Picture info",
-            "type": 3,
-            "target_id": str(message.id),
-            "resolved": {"messages": {str(message.id): message.payload()}},
-        }
-        chosen = await fake.interact(2, data)
-        await until_done(bot, chosen)
-    return chosen
-
-
-async def post(fake: FakeDiscord, name: str, data: bytes) -> FakeMessage:
-    """A member's message with a file."""
-    return await say(fake, "look", user=MEMBER, channel_id=CHANNEL_ID, guild_id=GUILD_ID, files={name: data})
-
-
-async def test_picture_info_reads_any_picture(fake: FakeDiscord, database_url: str) -> None:
-    """The menu tells what a posted PNG was made with, one that says nothing, and that there is no picture."""
-    drawn = await imagine(fake, database_url, seed=7)
-    assert drawn.original is not None
-    told = await info_on(fake, database_url, drawn.original)
-    assert told.ephemeral
-    assert told.original is not None
-    [embed] = told.original.latest.embeds
-    assert embed["description"].startswith("```\na red fox\nSteps: 4, Seed: 7,")
-
-    plain = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(plain, "PNG")
-    posted = await post(fake, "plain.png", plain.getvalue())
-    silent = await info_on(fake, database_url, posted)
-    assert silent.original is not None
-    assert silent.original.latest.embeds[0]["description"] == NOTHING_TOLD
-    nothing = await info_on(fake, database_url, await post(fake, "notes.txt", b"hello"))
-    assert content(nothing) == NO_PICTURE
 
 
 async def test_models_are_offered_without_a_network(fake: FakeDiscord, database_url: str) -> None:

@@ -65,10 +65,10 @@ async def test_the_owner_sees_every_key_with_its_state_and_todays_counts(open_wo
     times = [int(match[1]) for line in chat if (match := re.search(r"<t:(\d+):R>", line))]
     assert [re.sub(r"<t:\d+:R>", "TIME", line) for line in chat] == [
         "Next: scripted",
-        "scripted `CHAT_KEY1`: dead, refused, until it is changed (requests: 0, refused: 1)",
-        "scripted `CHAT_KEY2`: spent, used up, again TIME (requests: 0, refused: 1)",
-        "scripted `CHAT_KEY3`: resting, too many requests, again TIME (requests: 0, refused: 1)",
-        "scripted `CHAT_KEY4`: ready (requests: 2, refused: 0)",
+        "scripted `CHAT_KEY1`: dead, refused, until it is changed (requests: 1, failed: 1)",
+        "scripted `CHAT_KEY2`: spent, used up, again TIME (requests: 1, failed: 1)",
+        "scripted `CHAT_KEY3`: resting, too many requests, again TIME (requests: 1, failed: 1)",
+        "scripted `CHAT_KEY4`: ready (requests: 2, failed: 0)",
     ]
     assert times == [pytest.approx(began + 7200, abs=30), pytest.approx(began + 600, abs=30)]
     pictures = fields["Pictures"].split("\n")
@@ -91,8 +91,8 @@ async def test_members_and_admins_read_only_whether_the_bot_works(open_world: Op
 async def test_a_provider_that_is_left_alone_is_not_reachable(open_world: OpenWorld) -> None:
     """An outage shows on every key of the provider, and members read that answers do not work."""
     down = Unavailable(status=503)
-    world = await open_world(*[[down]] * 4, chat_keys=CHAT_KEYS[:2])
-    for _ in range(2):
+    world = await open_world(*[[down]] * 6, chat_keys=CHAT_KEYS[:2])
+    for _ in range(3):
         await world.member.slash(world.channel, "ask", prompt="hi")
     assert (await text_for(world, world.member)).startswith("Answers: not at the moment.")
 
@@ -104,12 +104,23 @@ async def test_a_provider_that_is_left_alone_is_not_reachable(open_world: OpenWo
     ]
 
 
+async def test_what_may_have_cost_and_brought_nothing_is_a_failure(open_world: OpenWorld) -> None:
+    """A timeout is booked as an estimate, and counts as failed; an answer that broke off does not."""
+    late = Unavailable(maybe_billed=True)
+    world = await open_world([late], ["Once upon", late], [late], chat_keys=CHAT_KEYS[:1])
+    for _ in range(3):
+        await world.member.slash(world.channel, "ask", prompt="hi")
+
+    _, line = (await ask_as_owner(world))["Answers"].split("\n")
+    assert line.endswith("(requests: 3, failed: 2)")
+
+
 async def test_a_provider_without_a_key_has_none_to_show(open_world: OpenWorld) -> None:
     """A server of one's own needs none: its line has the provider alone."""
     world = await open_world()
     assert (await ask_as_owner(world))[
         "Answers"
-    ] == "Next: scripted\nscripted: ready (requests: 0, refused: 0)"
+    ] == "Next: scripted\nscripted: ready (requests: 0, failed: 0)"
 
 
 def numbered(variable: str, count: int) -> list[Key]:
@@ -157,6 +168,6 @@ async def test_a_hosts_long_names_are_cut(open_world: OpenWorld) -> None:
 
     assert (await ask_as_owner(world))["Pictures"].split("\n") == [
         f"Next: {title}",
-        f"{title} `{name}`: ready (requests: 0, refused: 0)",
-        f"{title} `IMAGE_KEY`: ready (requests: 0, refused: 0)",
+        f"{title} `{name}`: ready (requests: 0, failed: 0)",
+        f"{title} `IMAGE_KEY`: ready (requests: 0, failed: 0)",
     ]

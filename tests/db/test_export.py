@@ -39,7 +39,8 @@ async def test_everything_is_exported(database: Database, database_url: str) -> 
         by_table[line["table"]].append(line["row"])
     assert {name: len(found) for name, found in by_table.items()} == first["rows"]
     for name, table in Base.metadata.tables.items():
-        assert all(list(row) == table.columns.keys() for row in by_table[name])
+        known = [column for column in table.columns.keys() if column != "response"]  # noqa: SIM118 (of columns)
+        assert all(list(row) == known for row in by_table[name])
     [attempt] = by_table["attempts"]
     assert (attempt["interaction_id"], attempt["guild_id"]) == (str(SNOWFLAKE), str(SNOWFLAKE + 1))
     assert (attempt["prompt_tokens"], attempt["cost_micros"], attempt["fallback"]) == (10, None, False)

@@ -20,7 +20,8 @@ from db.keeping import end_orphans, find_orphans, keeping
 from db.ledger import admit, begin_attempt, requests
 from db.server import PROCESSES, read_living
 from providers.base import Key, QuotaExhausted
-from providers.pool import KeyPool, Ring, Status
+from providers.healths import Status
+from providers.pool import KeyPool, Ring
 from tests.assistant.scene import GatedChat, Scene
 from tests.db.entries import attempt, book, discrepancies, request
 from tests.fakes import ScriptedChat, ScriptedImages, answer, key
@@ -142,11 +143,13 @@ async def test_what_a_killed_process_left_is_ended_by_the_next_start(
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"asked\n"
-    assert await end_orphans(one) == []
+    assert await end_orphans(one, settled_seconds=0) == []
 
     process.send_signal(signal.SIGKILL)
     await process.communicate()
-    await until(lambda: end_orphans(one))  # the server sees it when it looks at the connection
+    await until(
+        lambda: end_orphans(one, settled_seconds=0)
+    )  # the server sees it when it looks at the connection
 
     scene = Scene(one)
     assert await scene.outcomes() == {1: "lost"}

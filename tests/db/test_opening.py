@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from db.engine import DatabaseUnusable, open_database
+from db.files import kind_of_filesystem
 
 ROOT = Path(__file__).parent.parent.parent
 CANARY = "canary-of-a-password"
@@ -210,3 +211,26 @@ async def test_password_is_never_told(address: str) -> None:
     assert CANARY not in refusal
     assert "secret" not in refusal
     assert "DATABASE_URL" in refusal
+
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw,relatime 0 0
+proc /proc proc rw 0 0
+nas:/volume /srv/nas nfs4 rw,vers=4.2 0 0
+//nas/share /srv/nas/my\\040share cifs rw 0 0
+/dev/sdb1 /srv/nas/local ext4 rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/bot/colloquy.db", "ext4"),
+        ("/srv/nas/colloquy.db", "nfs4"),
+        ("/srv/nas/my share/data/colloquy.db", "cifs"),
+        ("/srv/nas/local/colloquy.db", "ext4"),
+    ],
+)
+def test_filesystem_of_a_file_is_that_of_its_nearest_mount(path: str, kind: str) -> None:
+    """A share that lies inside another one, or has a space in its name, is found all the same."""
+    assert kind_of_filesystem(Path(path), MOUNTS) == kind

@@ -87,6 +87,7 @@ async def test_what_only_a_new_start_may_mend_is_told_by_healthz(
             return (await watcher.get("/healthz"))[0] == 200
 
         await until(is_alive, 20)
+        await until_ready_says(watcher, {})
 
 
 async def test_a_bot_that_waits_on_purpose_is_alive(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from providers.base import Key
-from providers.pool import Health, Holder
+from providers.healths import Health, Holder
 
 
 class Clock:

@@ -20,9 +20,12 @@ from providers.base import (
     Usage,
 )
 from providers.catalog import Entry
+from providers.estimates import Estimates, measure
 from providers.keys import FindSecrets
 
 QUESTION = ChatRequest((Message("system", "Answer briefly."), Message("user", "What is a colloquy?")))
+# What the router takes its prompt to have, as long as it knows nothing of the model.
+PROMPT_TOKENS = Estimates().prompt("", measure(QUESTION.messages))
 QUESTION_AS_JSON = [
     {"role": "system", "content": "Answer briefly."},
     {"role": "user", "content": "What is a colloquy?"},

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from providers.breaker import Breaker, BreakerTimes
+from providers.healths import Status
+from providers.route import State
+from providers.router import ChatRouter
+from tests.fakes import ScriptedChat, chat_route
 from tests.providers.clock import Clock
 
 
@@ -40,6 +44,31 @@ def test_three_failures_in_a_minute_open_it_for_half_a_minute(breaker: Breaker, 
     assert breaker.wait_seconds() == 30
     clock.now += 30
     assert breaker.wait_seconds() == 0
+
+
+def test_a_calendar_that_is_set_back_does_not_lengthen_the_rest() -> None:
+    """It is timed by the process's own clock; what the host sees of it, by the calendar."""
+    calendar, steady = Clock(1e9), Clock(5.0)
+    chat = ScriptedChat(name="vendor")
+    router = ChatRouter([chat_route(chat)], State(clock=calendar, steady=steady))
+    open_it(router.state.breaker("vendor"))
+    calendar.now -= 3600
+    assert [health.until for _, _, health in router.healths()] == [calendar.now + 30]
+    steady.now += 30
+    assert router.next_route() is router.routes[0]
+
+
+def test_after_its_rest_a_provider_is_ready_though_nobody_has_asked_yet(
+    breaker: Breaker, clock: Clock
+) -> None:
+    """A quiet night after an outage is no outage: `/status` and `/readyz` say that it may be asked."""
+    router = ChatRouter([chat_route(ScriptedChat(name="vendor"))], State(clock=clock))
+    open_it(router.state.breaker("vendor"))
+    assert router.next_route() is None
+    assert [health.reason for _, _, health in router.healths()] == ["transient"]
+    clock.now += 30
+    assert router.next_route() is router.routes[0]
+    assert [health.status for _, _, health in router.healths()] == [Status.READY]
 
 
 def test_failures_that_are_far_apart_do_not_open_it(breaker: Breaker, clock: Clock) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from math import inf
 from typing import Any
 
 import aiohttp
@@ -109,6 +111,21 @@ def test_a_picture_may_take_two_minutes_unless_the_host_says_otherwise(wire: str
     assert entries["localai"].total_seconds == 300
 
 
+def test_machines_of_ones_own_do_one_thing_at_a_time() -> None:
+    """Who finds them busy queues for them; the host's own entries on their wires are such machines too."""
+    table: dict[str, Any] = {"base_url": "http://x", "model": "m"}
+    mine = {"mine": {"wire": "local", **table}, "fast": {"wire": "sdapi", "max_concurrency": 4, **table}}
+    entries = load_catalog(mine)
+    queued = {name: entry.max_concurrency for name, entry in entries.items() if entry.queue}
+    assert queued == {"local": 1, "localai": 1, "sd-cpp": 1, "webui": 1, "mine": 1, "fast": 4}
+
+
+def test_labels_are_for_keys_with_and_without_a_number() -> None:
+    """Also for one that is not set just now."""
+    accounts = {"MISTRAL_TOKEN": "mine", "MISTRAL_API_KEY12": "mine"}
+    assert load_catalog({"mistral": {"accounts": accounts}})["mistral"].accounts == accounts
+
+
 def test_entries_cannot_be_changed_afterwards() -> None:
     """An entry is a value: whoever got it may rely on it."""
     with pytest.raises(ValidationError, match="frozen"):
@@ -135,12 +152,36 @@ def test_entries_cannot_be_changed_afterwards() -> None:
         ("mistral", {"base_url": "api.mistral.ai"}, "[providers.mistral] base_url: must be an address that"),
         ("mistral", {"base_url": "https://"}, "[providers.mistral] base_url: must be an address that"),
         ("mistral", {"base_url": "file:///etc"}, "[providers.mistral] base_url: must be an address that"),
+        ("mistral", {"base_url": "http://a..b/v1"}, "[providers.mistral] base_url: is no address that can"),
+        ("mistral", {"base_url": "http://[::1/v1"}, "[providers.mistral] base_url: is no address that can"),
+        ("mistral", {"base_url": "http://h:99999"}, "[providers.mistral] base_url: is no address that can"),
+        (
+            "mistral",
+            {"base_url": "http://u:pw@h/v1"},
+            "[providers.mistral] base_url: must not hold a password",
+        ),
+        (
+            "mistral",
+            {"extra_body": {"since": date(2026, 1, 1)}},
+            "[providers.mistral] extra_body: holds what",
+        ),
+        ("mistral", {"extra_body": {"top": [{"p": inf}]}}, "[providers.mistral] extra_body: holds what"),
         (
             "mine",
             {"wire": "gopher", "model": "m"},
             "[providers.mine] wire: Input should be 'chat-completions',",
         ),
         ("mine", {"model": "m"}, "[providers.mine] wire: Field required."),
+        (
+            "mistral",
+            {"accounts": {"MISTRAL_API_KYE1": "mine"}},
+            "[providers.mistral] accounts: MISTRAL_API_KYE1 is no key of this provider; they begin with MIST",
+        ),
+        (
+            "local",
+            {"max_concurrency": 2},
+            "[providers.local] max_concurrency: a model in the bot's own process answers one question",
+        ),
         (
             "openai-images",
             {"sizes": ["big"]},

@@ -17,9 +17,11 @@ from providers.fal import Fal
 from providers.hf_inference import HuggingFaceInference
 from providers.local import LocalModel
 from providers.openai_images import OpenAIImages
+from providers.route import State
 from providers.sdapi import StableDiffusionAPI
 from providers.sketch import Sketch
 from tests.fakes import RecordedLedger
+from tests.providers.clock import Clock
 from tests.providers.helpers import secrets
 
 
@@ -72,6 +74,7 @@ async def test_a_chain_without_any_key_is_empty(session: aiohttp.ClientSession) 
 async def test_a_route_has_its_entrys_times_and_bounds(session: aiohttp.ClientSession) -> None:
     """Deadlines and token limits come from the catalogue or the host's settings."""
     times = {"first_text_seconds": 1.5, "idle_seconds": 2.5, "total_seconds": 3.5, "max_tokens": 99}
+    times |= {"max_concurrency": 2, "requests_per_minute": 7, "queue": True}
     entries = load_catalog({"ollama": times})
 
     router = build_chat_router(entries, ["ollama", "llamacpp"], secrets(), session)
@@ -109,6 +112,43 @@ async def test_the_sketch_needs_nothing(session: aiohttp.ClientSession) -> None:
 
 def warnings(*chains: str, overrides: dict[str, dict[str, Any]] | None = None, **variables: str) -> list[str]:
     return warn_of_retired(load_catalog(overrides), chains, secrets(**variables))
+
+
+@pytest.mark.parametrize("name", ["pixtral-12b-2409", "mistral/pixtral-12b-2409"])
+async def test_a_retired_model_stands_for_its_successor(session: aiohttp.ClientSession, name: str) -> None:
+    """Asked for by name, as by a button of an old picture, the model is the one that took its place."""
+    find = secrets(MISTRAL_API_KEY="value")
+    router = build_chat_router(load_catalog(), ["mistral"], find, session)
+    assert [route.full_name for route in router.offering(name)] == ["mistral/ministral-14b-latest"]
+    assert name not in {route.full_name for route in router.others}
+
+
+async def test_a_bot_that_runs_past_a_models_last_day_asks_its_successor(
+    session: aiohttp.ClientSession,
+) -> None:
+    """No new start is needed; until that day the model is asked and its successor offered beside it."""
+    day = datetime(2999, 1, 14, tzinfo=UTC)
+    models = {
+        "old": {"retired": day.date(), "successor": "newer"},
+        "newer": {"retired": (day + timedelta(days=9)).date(), "successor": "newest"},
+        "another": {},
+    }
+    table = {"model": "old", "models": models, "prices": {}}
+    clock = Clock(day.timestamp() - 1)
+    find = secrets(OPENAI_API_KEY="value")
+    router = build_chat_router(load_catalog({"openai": table}), ["openai"], find, session, State(clock=clock))
+
+    def offered() -> tuple[list[str], list[str], list[str]]:
+        assert router.next_route() is router.routes[0]
+        rest = [route.provider.model for route in router.others]
+        named = [route.provider.model for route in router.offering("old")]
+        return [route.provider.model for route in router.routes], rest, named
+
+    assert offered() == (["old"], ["newer", "another", "newest"], ["old"])
+    clock.now += 1
+    assert offered() == (["newer"], ["another", "newest"], ["newer"])
+    clock.now += 9 * 86400
+    assert offered() == (["newest"], ["another"], ["newest"])
 
 
 def test_keys_of_a_vendor_that_is_gone_are_named() -> None:

@@ -11,8 +11,6 @@ from providers.base import (
     Completion,
     Unavailable,
     Usage,
-    estimate_prompt,
-    estimate_tokens,
 )
 from providers.chat_completions import ChatCompletions
 from providers.transport import Transport
@@ -230,38 +228,34 @@ async def test_cached_and_reasoning_tokens_are_read(vendor: FakeVendor, chat: Ch
         pytest.param({"prompt_tokens": None, "completion_tokens": None}, id="null"),
         pytest.param({"prompt_tokens": "12", "completion_tokens": "3"}, id="strings"),
         pytest.param({"prompt_tokens": -1, "completion_tokens": 3}, id="negative"),
-        pytest.param({"prompt_tokens": 12, "completion_tokens": 10**12}, id="absurd"),
         pytest.param({"prompt_tokens": True, "completion_tokens": True}, id="true"),
         pytest.param({"prompt_tokens": 1.5, "completion_tokens": 2.5}, id="fractions"),
     ],
 )
 @pytest.mark.parametrize("whole", [True, False])
-async def test_figures_that_cannot_be_true_are_estimated(
+async def test_figures_that_are_no_counts_are_to_be_estimated(
     vendor: FakeVendor, chat: ChatCompletions, used: Any, whole: bool
 ) -> None:
-    """Missing or impossible usage is replaced by our own estimate, and marked as one."""
+    """Missing or impossible usage is none: the answer says that nobody has counted."""
     vendor.reply(
         chat_answer("Hello, world.", used=used) if whole else openai_stream("Hello, world.", used=used)
     )
 
     _, completion = await collect(chat.stream(QUESTION, KEY))
 
-    expected = Usage(estimate_prompt(QUESTION.messages), estimate_tokens("Hello, world."), estimated=True)
-    assert completion.usage == expected
-    assert min(expected.prompt_tokens, expected.completion_tokens) > 0
+    assert completion.usage == Usage(estimated=True)
 
 
 @pytest.mark.parametrize("last", [chunk(finish_reason="stop"), chunk(finish_reason="stop", usage=None)])
-async def test_a_stream_without_figures_is_estimated(
+async def test_a_stream_without_figures_is_to_be_estimated(
     vendor: FakeVendor, chat: ChatCompletions, last: dict[str, Any]
 ) -> None:
-    """A stream that ends well but never names its usage is booked with an estimate."""
+    """A stream that ends well but never names its usage says that nobody has counted."""
     vendor.reply(events(chunk("Hello, world."), last))
 
     _, completion = await collect(chat.stream(QUESTION, KEY))
 
-    assert completion.usage.estimated
-    assert completion.usage.completion_tokens == estimate_tokens("Hello, world.")
+    assert completion.usage == Usage(estimated=True)
 
 
 async def test_an_unstreamed_answer_is_one_piece(vendor: FakeVendor, transport: Transport) -> None:

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from providers.base import Completion, PromptTooLong, Usage, estimate_prompt, estimate_tokens
+from providers.base import Completion, PromptTooLong, Usage
 from providers.chat_completions import GRACE_SECONDS, ChatCompletions
+from providers.estimates import guess_tokens
 from providers.router import ChatRouter
 from providers.transport import Transport
 from tests.fake_vendors import FakeVendor, Reply, broken, chat_answer, chunk, events, usage
 from tests.fakes import RecordedLedger, ScriptedChat, answer, chat_route, key
-from tests.providers.helpers import QUESTION, chat_entry, collect
+from tests.providers.helpers import PROMPT_TOKENS, QUESTION, chat_entry, collect
 
-GUESS = Usage(estimate_prompt(QUESTION.messages), estimate_tokens("Yes."), estimated=True)
+GUESS = Usage(PROMPT_TOKENS, guess_tokens("Yes."), estimated=True)
 END = chunk(finish_reason="stop", usage=None)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from providers.base import (
+    ConnectionBroken,
     ContentRefused,
     KeyRejected,
     PromptTooLong,
@@ -226,6 +227,15 @@ async def test_a_stream_without_end_is_cut_off(vendor: FakeVendor, chat: ChatCom
 async def test_a_connection_that_is_reset_may_have_cost(vendor: FakeVendor, chat: ChatCompletions) -> None:
     """The request had reached the vendor when the connection ended, so nobody can say that it was free."""
     vendor.reply(RESET)
+
+    pieces, error = await take_up_to_error(chat.stream(QUESTION, KEY))
+
+    assert (pieces, type(error), error.maybe_billed) == ([], ConnectionBroken, True)
+
+
+async def test_a_reply_that_had_begun_did_not_break_early(vendor: FakeVendor, chat: ChatCompletions) -> None:
+    """With its headers the vendor has begun to work: what breaks from there on is not tried again."""
+    vendor.reply(broken(openai_stream("Hello"), after=0))
 
     pieces, error = await take_up_to_error(chat.stream(QUESTION, KEY))
 

@@ -11,7 +11,7 @@ from providers.base import NO_KEY, ChatRequest, Message
 from providers.catalog import load_catalog
 from providers.chat_completions import ChatCompletions
 from providers.transport import Transport
-from tests.fake_vendors import FakeVendor, openai_stream
+from tests.fake_vendors import FakeVendor, chat_answer, openai_stream
 from tests.fakes import key
 from tests.providers.helpers import QUESTION, QUESTION_AS_JSON, chat_entry, collect
 
@@ -124,3 +124,16 @@ async def test_any_text_reaches_the_vendor_as_it_is(vendor: FakeVendor, chat: Ch
     await collect(chat.stream(ChatRequest((Message("user", text),)), KEY))
 
     assert vendor.requests[0].body["messages"] == [{"role": "user", "content": text}]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_server_behind_a_password_gets_it_as_it_wants_it(
+    vendor: FakeVendor, transport: Transport, stream: bool
+) -> None:
+    """With `auth = "basic"` the key is a name and a password."""
+    vendor.reply(openai_stream("Yes.") if stream else chat_answer("Yes."))
+    entry = chat_entry(vendor.url, auth="basic", stream=stream)
+
+    await collect(ChatCompletions(entry, transport).stream(QUESTION, key(value="host:secret")))
+
+    assert vendor.requests[0].headers["Authorization"] == "Basic aG9zdDpzZWNyZXQ="

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from providers.base import ImageRequest, Rest, Unavailable, Usage, estimate_prompt, estimate_tokens
+from providers.base import ImageRequest, Rest, Usage
 from providers.chat_completions import ChatCompletions
+from providers.estimates import guess_tokens
 from providers.router import ChatRouter, ImageRouter
 from providers.transport import Transport
-from providers.walk import NoneAnswered
+from providers.walk import NoAnswerInTime, NoneAnswered
 from tests.fake_vendors import SILENCE, FakeVendor, broken, chunk, drip, events
 from tests.fakes import RecordedLedger, ScriptedChat, ScriptedImages, Step, answer, chat_route, image_route
-from tests.providers.helpers import QUESTION, chat_entry, collect, take_error
+from tests.providers.helpers import PROMPT_TOKENS, QUESTION, chat_entry, collect, take_error
 
-PROMPT_TOKENS = estimate_prompt(QUESTION.messages)
 LONG = 60.0
 ORDER = ImageRequest("a fox")
 
@@ -33,7 +33,7 @@ async def test_a_provider_that_says_nothing_gives_way_to_the_next() -> None:
     assert completion.text == "Yes."
     assert slow.closed == 1
     ((error, spent),) = ledger.failed
-    assert (type(error), error.detail) == (Unavailable, "no answer in time")
+    assert (type(error), error.detail) == (NoAnswerInTime, "no answer in time")
     assert spent == Usage(PROMPT_TOKENS, 0, estimated=True)
 
 
@@ -50,7 +50,7 @@ async def test_a_stream_that_falls_silent_is_cut_off() -> None:
 
     assert pieces == ["Once upon"]
     assert completion.finish_reason == "interrupted"
-    assert completion.usage == Usage(PROMPT_TOKENS, estimate_tokens("Once upon"), estimated=True)
+    assert completion.usage == Usage(PROMPT_TOKENS, guess_tokens("Once upon"), estimated=True)
     assert (silent.closed, other.calls) == (1, [])
 
 
@@ -134,7 +134,7 @@ async def test_a_picture_that_takes_too_long_gives_way_to_the_next() -> None:
 
     assert picture.width == 8
     ((error, spent),) = ledger.failed
-    assert (type(error), spent) == (Unavailable, Usage(pictures=1, estimated=True, pixels=1024**2))
+    assert (type(error), spent) == (NoAnswerInTime, Usage(pictures=1, estimated=True, pixels=1024**2))
 
 
 async def test_deadlines_end_real_connections(vendor: FakeVendor, transport: Transport) -> None:

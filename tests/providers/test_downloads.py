@@ -183,6 +183,7 @@ UNSAFE = [
 UNREADABLE = [
     pytest.param("http://[::1", id="no address"),
     pytest.param("https://pictures.example:99999/1.png", id="no port"),
+    pytest.param("https://xn--a.pictures.example/1.png", id="no name"),
 ]
 
 

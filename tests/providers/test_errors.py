@@ -1,11 +1,9 @@
-"""Every known refusal means the right class; waits are read in all forms; no credential gets out."""
+"""Every known refusal means the right class, with its wait; no credential gets out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -19,7 +17,7 @@ from providers.errors import (
     safe_detail,
     without_quotes,
 )
-from providers.wait_times import LONGEST_BELIEVABLE, WHEN_UNBELIEVABLE, read_retry_after
+from providers.wait_times import LONGEST_BELIEVABLE
 from tests.providers.error_bodies import HTML, ROWS, TABLE, Row, error, mistral
 
 
@@ -108,6 +106,51 @@ def test_an_error_carries_status_and_wait() -> None:
     assert read_error(200, {}, b'{"error": "no status"}').status == 502
 
 
+QUOTA = error("You exceeded your current quota", "insufficient_quota")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "seconds"),
+    [
+        pytest.param(429, {"retry-after-ms": "200"}, QUOTA, None, id="quota, milliseconds"),
+        pytest.param(429, {"Retry-After": "1"}, QUOTA, None, id="quota, a second"),
+        pytest.param(429, {"Retry-After": "120"}, QUOTA, None, id="quota, two minutes"),
+        pytest.param(429, {"Retry-After": "121"}, QUOTA, 121, id="quota, more than two minutes"),
+        pytest.param(
+            429,
+            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s"},
+            QUOTA,
+            None,
+            id="quota, the minute's limit is spent too",
+        ),
+        pytest.param(
+            429,
+            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "23h"},
+            error("50 per day"),
+            82800,
+            id="a day's limit, with its header",
+        ),
+        pytest.param(
+            429, {"x-ratelimit-remaining-req-minute": "0"}, error("50 per day"), None, id="a day, a minute's"
+        ),
+        pytest.param(429, {"Retry-After": "80"}, error("50 per day"), 80, id="a day's limit, named"),
+        pytest.param(402, {"Retry-After": "3600"}, QUOTA, 3600, id="quota, as credit"),
+        pytest.param(402, {"RateLimit": '"api";r=0;t=3'}, {}, None, id="credit, RateLimit"),
+        pytest.param(402, {"RateLimit": '"api";r=0;t=300'}, {}, None, id="credit, a long RateLimit"),
+        pytest.param(402, {"x-ratelimit-remaining-req-minute": "0"}, {}, None, id="credit, a minute's"),
+        pytest.param(402, {"retry-after-ms": "200"}, {}, None, id="credit, milliseconds"),
+        pytest.param(402, {"Retry-After": "30"}, {}, 30, id="credit, named"),
+    ],
+)
+def test_a_spent_quota_is_not_taken_for_a_full_minute(
+    status: int, headers: Mapping[str, str], body: Any, seconds: float | None
+) -> None:
+    """Short times that may be of another limit do not bring a spent account back; its own time does."""
+    read = read_error(status, headers, json.dumps(body).encode())
+
+    assert (read.kind, read.retry_after) == ("exhausted", seconds)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
     lambda inner: (
@@ -143,82 +186,6 @@ def test_any_body_is_read_as_some_error(status: int, body: bytes) -> None:
 def test_a_body_nested_without_end_is_read(opening: bytes) -> None:
     """A body made to exhaust the parser is only a broken body."""
     assert type(read_error(500, {}, opening * 20_000)) is Unavailable
-
-
-# ---- Waits -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        pytest.param({}, None, id="nothing"),
-        pytest.param({"Retry-After": "7"}, 7, id="seconds"),
-        pytest.param({"Retry-After": "0"}, 0, id="at once"),
-        pytest.param({"Retry-After": "0.5"}, 0.5, id="half a second"),
-        pytest.param({"Retry-After": " 7 "}, 7, id="spaces"),
-        pytest.param({"Retry-After": "Mon, 01 Jan 2001 00:00:00 GMT"}, 0, id="a date that has passed"),
-        pytest.param({"retry-after-ms": "1500", "Retry-After": "60"}, 1.5, id="milliseconds come first"),
-        pytest.param({"retry-after-ms": "x", "Retry-After": "60"}, 60, id="broken milliseconds"),
-        pytest.param({"RateLimit": '"api";r=0;t=55'}, 55, id="Hugging Face, spent"),
-        pytest.param({"RateLimit": '"api"; r=0; t=55'}, 55, id="Hugging Face, with spaces"),
-        pytest.param({"RateLimit": '"api";r=12;t=55'}, None, id="Hugging Face, not spent"),
-        pytest.param({"RateLimit": '"api";r=0;t=9', "Retry-After": "3"}, 3, id="Retry-After comes first"),
-        pytest.param(
-            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"},
-            360,
-            id="OpenAI, spent",
-        ),
-        pytest.param(
-            {"x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "6m0s"},
-            None,
-            id="OpenAI, not",
-        ),
-        pytest.param({"x-ratelimit-remaining-req-minute": "0"}, 60, id="Mistral, spent"),
-        pytest.param({"Retry-After": "99999999"}, WHEN_UNBELIEVABLE, id="three years"),
-        pytest.param({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, WHEN_UNBELIEVABLE, id="9999"),
-        pytest.param({"Retry-After": "2678400"}, LONGEST_BELIEVABLE, id="31 days"),
-        pytest.param({"Retry-After": "2678401"}, WHEN_UNBELIEVABLE, id="a second more"),
-        pytest.param({"Retry-After": "-5"}, WHEN_UNBELIEVABLE, id="negative"),
-        pytest.param({"Retry-After": "soon"}, WHEN_UNBELIEVABLE, id="a word"),
-        pytest.param({"Retry-After": ""}, None, id="empty"),
-        pytest.param({"Retry-After": "nan"}, WHEN_UNBELIEVABLE, id="not a number"),
-        pytest.param({"Retry-After": "inf"}, WHEN_UNBELIEVABLE, id="for ever"),
-        pytest.param({"Retry-After": "1e999"}, WHEN_UNBELIEVABLE, id="beyond all numbers"),
-        pytest.param({"Retry-After": "Mon, 99 Foo 2026 99:99:99 GMT"}, WHEN_UNBELIEVABLE, id="no date"),
-    ],
-)
-def test_a_wait_is_read_in_every_form(headers: Mapping[str, str], seconds: float | None) -> None:
-    """Seconds, milliseconds, dates and rate-limit fields are read; what cannot be read is ten minutes."""
-    assert read_retry_after(headers) == seconds
-
-
-def test_a_date_to_come_is_the_time_until_then() -> None:
-    """A Retry-After that is a date counts from now."""
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-
-    assert read_retry_after({"Retry-After": date}) == pytest.approx(89.5, abs=1.5)
-
-
-dates = st.datetimes().map(lambda moment: moment.strftime("%a, %d %b %Y %H:%M:%S GMT"))
-loose_dates = st.from_regex(
-    r"\d{1,2} (Jan|Feb|Xyz) \d{1,5} \d\d?:\d\d?(:\d\d)? ([+-]\d{1,6}|EST)", fullmatch=True
-)
-rate_limits = st.from_regex(r'"api";r=0;t=\d{1,30}', fullmatch=True)
-numbers = (st.floats() | st.integers()).map(str)
-
-
-@settings(deadline=None, max_examples=300)
-@given(
-    st.dictionaries(
-        st.sampled_from(["Retry-After", "retry-after-ms", "RateLimit"]),
-        st.text(max_size=30) | numbers | dates | loose_dates | rate_limits,
-    )
-)
-def test_no_header_makes_the_bot_wait_for_ever(headers: dict[str, str]) -> None:
-    """Any header at all is read without an error, as nothing or as 0 seconds to 31 days."""
-    seconds = read_retry_after(headers)
-
-    assert seconds is None or 0 <= seconds <= LONGEST_BELIEVABLE
 
 
 # ---- Credentials -----------------------------------------------------------------------------------

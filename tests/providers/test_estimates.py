@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from itertools import permutations
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from providers.base import NO_KEY, AttachedPicture, ChatRequest, Message, Role, Usage
-from providers.estimates import GUESS, PICTURE_TOKENS, Estimates, measure
+from providers.base import NO_KEY, AttachedPicture, ChatRequest, Completion, Message, Role, Usage
+from providers.estimates import GUESS, PICTURE_TOKENS, Estimates, guess_tokens, measure
 from providers.router import ChatRouter
-from tests.fakes import RecordedLedger, ScriptedChat, answer, chat_route
+from tests.fakes import RecordedLedger, ScriptedChat, Step, answer, chat_route
 from tests.providers.helpers import collect
 from tests.providers.test_local import local, model_file, with_model
 from tests.real_texts import ANSWER_TOKENS, COUNTS, KINDS, MESSAGE_TOKENS, pieces_of
 
 MODEL = "some-vendor/some-model"
 SYSTEM = Message("system", "Be brief.")
+ASKED = ChatRequest((SYSTEM, Message("user", "What is a colloquy?")))
+LONG = "A long answer. " * 20
+GUESSED, ANSWERED = Estimates().prompt(MODEL, measure(ASKED.messages)), guess_tokens(LONG)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,15 @@ def test_a_model_that_nobody_has_asked_is_guessed() -> None:
     assert estimates.prompt(MODEL, measure([Message("user", "x" * 40)])) == 14
     assert estimates.text(MODEL, "x" * 40) == 10
     assert estimates.prompt(MODEL, measure([], pictures=1)) == PICTURE_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("世界", 2), ("世界 abcd", 4), ("привет", 5)],
+)
+def test_a_text_alone_is_guessed_by_its_characters(text: str, tokens: int) -> None:
+    """Four Latin characters are a token; of other scripts fewer are, or one alone."""
+    assert guess_tokens(text) == tokens
 
 
 def test_each_model_is_learnt_by_itself() -> None:
@@ -158,6 +172,82 @@ async def test_an_answer_that_breaks_off_is_booked_by_the_vendors_count_so_far()
     assert completion.finish_reason == "interrupted"
     assert (completion.usage.prompt_tokens, completion.usage.cached_tokens) == (321, 100)
     assert completion.usage.completion_tokens > 50
+
+
+@pytest.mark.parametrize(
+    ("counted", "context", "booked"),
+    [
+        pytest.param(Usage(14, 90), 8000, Usage(14, 90), id="good"),
+        pytest.param(Usage(300, 2500), None, Usage(300, 2500), id="a hidden prompt, and thoughts"),
+        pytest.param(Usage(5_000_000, 90), 8000, Usage(GUESSED, 90), id="a prompt beyond the context"),
+        pytest.param(Usage(8001, 90), 8000, Usage(GUESSED, 90), id="just beyond it"),
+        pytest.param(Usage(8000, 90), 8000, Usage(8000, 90), id="just within it"),
+        pytest.param(Usage(5_000_000, 90), None, Usage(GUESSED, 90), id="a prompt beyond belief"),
+        pytest.param(Usage(900_000, 90), 1_000_000, Usage(GUESSED, 90), id="in a large context"),
+        pytest.param(Usage(14, 5_000_000), 8000, Usage(14, ANSWERED), id="an answer beyond the context"),
+        pytest.param(Usage(14, 10**12), None, Usage(14, ANSWERED), id="an answer beyond belief"),
+        pytest.param(Usage(14, 0), 8000, Usage(14, ANSWERED), id="an answer of nothing"),
+        pytest.param(
+            Usage(10**9, 10**9, 10**9, 10**9),
+            None,
+            Usage(GUESSED, ANSWERED, GUESSED, ANSWERED),
+            id="all of it",
+        ),
+    ],
+)
+async def test_counts_that_cannot_be_true_are_booked_as_estimates(
+    counted: Usage, context: int | None, booked: Usage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beyond the context, far beyond the estimate, or nothing for a text: marked, and logged once a model."""
+    script: list[Step] = [LONG, Completion(LONG, counted, "stop", "m")]
+    chat = ScriptedChat(script, script)
+    router = ChatRouter([chat_route(chat, context_tokens=context)])
+
+    for _ in range(2):
+        _, completion = await collect(router.stream(ASKED, RecordedLedger()))
+        assert completion.usage == replace(booked, estimated=booked != counted)
+
+    told = [record for record in caplog.records if "cannot be true" in record.message]
+    assert len(told) == (booked != counted)
+
+
+async def test_a_context_that_is_set_too_small_makes_no_count_absurd() -> None:
+    """A count beyond the context that is about as large as the text itself is the vendor's."""
+    chat = ScriptedChat([LONG, Completion(LONG, Usage(400, 90), "stop", "m")])
+    question = ChatRequest((SYSTEM, Message("user", "some words " * 100)))
+
+    _, completion = await collect(
+        ChatRouter([chat_route(chat, context_tokens=256)]).stream(question, RecordedLedger())
+    )
+
+    assert completion.usage == Usage(400, 90)
+
+
+async def test_what_a_vendor_counts_on_the_way_is_no_more_believed() -> None:
+    """An answer that breaks off is booked by the count so far only where that can be true."""
+    chat = ScriptedChat([LONG, Usage(5_000_000, 0), OSError("broken")])
+    events = ChatRouter([chat_route(chat)]).stream(ASKED, RecordedLedger())
+
+    on_the_way = [event async for event in events if isinstance(event, (Usage, Completion))]
+
+    spent = Usage(GUESSED, ANSWERED, estimated=True)
+    assert on_the_way == [spent, Completion(LONG, spent, "interrupted", "scripted-model")]
+
+
+def test_a_count_that_is_far_from_what_was_learnt_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """More than a fifth off, after the model is known; at first, and when it is close, nothing is said."""
+    caplog.set_level(logging.INFO)
+    estimates = Estimates()
+    prompt = measure([Message("user", "some words and more " * 50)])
+    for count in (*[260] * 20, 290):
+        estimates.learn(MODEL, prompt, count)
+    assert caplog.messages == []
+    for count in (330, 9999):
+        estimates.learn(MODEL, prompt, count)
+
+    assert [message.split(" in a prompt")[0] for message in caplog.messages] == [
+        f"{MODEL} counts {count} tokens" for count in (330, 9999)
+    ]
 
 
 def turns_of(kind: str) -> list[tuple[list[Message], int]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import io
+import time
 from typing import Any
 
 import pytest
@@ -197,16 +199,50 @@ async def test_the_queue_is_asked_until_the_picture_is_made(vendor: FakeVendor, 
     assert picture.seed == 4711
 
 
-async def test_the_queue_survives_a_hiccup(vendor: FakeVendor, queue: Fal) -> None:
-    """Two lost looks at the queue are made up for; at the third the picture is given up, and may cost."""
-    lost = json_reply({"error": "overloaded"}, 503)
-    vendor.reply(json_reply(TICKET), lost, lost, DONE, answer("/files/1.png"), raw(PNG))
+LOST = json_reply({"error": "overloaded"}, 503)
+BUSY = json_reply({"detail": "Too many requests"}, 429)
+
+
+@pytest.mark.parametrize("lost", [LOST, BUSY], ids=["overloaded", "too many requests"])
+async def test_the_queue_survives_a_hiccup(vendor: FakeVendor, queue: Fal, lost: Reply) -> None:
+    """Two lost looks at the queue or at the answer are made up for; at the third the picture is given up.
+
+    It may cost then, and is taken out of the queue if it is not made yet.
+    """
+    vendor.reply(json_reply(TICKET), lost, lost, DONE, lost, lost, answer("/files/1.png"), raw(PNG))
     await queue.generate(ORDER, KEY)
 
-    vendor.reply(json_reply(TICKET), lost, lost, lost)
+    for looks, cancelled in (([], True), ([WAITING], True), ([DONE], False)):
+        vendor.reply(json_reply(TICKET), *looks, lost, lost, lost)
+        if cancelled:
+            vendor.reply(json_reply({"status": "CANCELLATION_REQUESTED"}, 202))
+        error = await take_error(queue.generate(ORDER, KEY))
+
+        assert (error.kind, error.maybe_billed) == ("transient", True)
+        assert vendor.requests[-1].path.endswith("/cancel?_subdomain=queue") == cancelled
+
+
+async def test_a_vendor_that_asks_for_time_is_given_it(vendor: FakeVendor, queue: Fal) -> None:
+    """The next look comes no sooner than the vendor says."""
+    later = dataclasses.replace(BUSY, headers={**BUSY.headers, "Retry-After": "1"})
+    vendor.reply(json_reply(TICKET), later, DONE, answer("/files/1.png"), raw(PNG))
+    began = time.monotonic()
+
+    await queue.generate(ORDER, KEY)
+
+    assert time.monotonic() - began >= 1
+
+
+async def test_a_job_that_the_vendor_refuses_while_it_waits_is_cancelled(
+    vendor: FakeVendor, queue: Fal
+) -> None:
+    """Whatever ends the wait, nothing is left behind in the queue."""
+    vendor.reply(json_reply(TICKET), json_reply({"detail": "no"}, 401), json_reply({}, 202))
+
     error = await take_error(queue.generate(ORDER, KEY))
 
-    assert (error.kind, error.maybe_billed) == ("transient", True)
+    assert error.kind == "auth"
+    assert [request.method for request in vendor.requests] == ["POST", "GET", "PUT"]
 
 
 @pytest.mark.parametrize(
@@ -216,18 +252,27 @@ async def test_the_queue_survives_a_hiccup(vendor: FakeVendor, queue: Fal) -> No
         TICKET | {"response_url": None},
         TICKET | {"response_url": "https://queue.fal.run/../../admin"},
         TICKET | {"response_url": "https://queue.fal.run/a b"},
-        TICKET | {"status": "LOST"},
     ],
 )
 async def test_a_ticket_that_leads_nowhere_is_refused(
     vendor: FakeVendor, queue: Fal, ticket: dict[str, Any]
 ) -> None:
-    """Without a good path or a known state nothing more is asked."""
+    """Without a good path nothing more is asked."""
     vendor.reply(json_reply(ticket))
 
     error = await take_error(queue.generate(ORDER, KEY))
 
     assert (error.kind, error.maybe_billed, len(vendor.requests)) == ("transient", True, 1)
+
+
+async def test_a_state_that_nobody_knows_is_given_up(vendor: FakeVendor, queue: Fal) -> None:
+    """The job is taken back, and may cost."""
+    vendor.reply(json_reply(TICKET | {"status": "LOST"}), json_reply({}, 202))
+
+    error = await take_error(queue.generate(ORDER, KEY))
+
+    assert (error.kind, error.maybe_billed) == ("transient", True)
+    assert [request.method for request in vendor.requests] == ["POST", "PUT"]
 
 
 async def test_a_member_who_stops_takes_the_request_out_of_the_queue(vendor: FakeVendor, queue: Fal) -> None:

@@ -115,7 +115,7 @@ def test_steps_stay_within_what_the_model_can(asked: int | None, sent: int, sent
 
 
 def test_what_a_model_has_none_of_is_left_out() -> None:
-    """Steps, guidance, negative prompt and seed are gone from the request, with a sentence each."""
+    """It is gone from the request, with a sentence for each but the seed, which nobody need have given."""
     limits = PictureLimits(takes=())
 
     fitted, notes = changes(limits, steps=9, guidance=3.0, negative="people")
@@ -125,7 +125,6 @@ def test_what_a_model_has_none_of_is_left_out() -> None:
         "This model has no steps to choose.",
         "This model takes no guidance.",
         "This model takes no negative prompt.",
-        "This model takes no seed, so the same picture cannot be made again.",
     )
 
 
@@ -165,6 +164,24 @@ def test_a_prompt_that_a_model_would_cut_is_told() -> None:
     assert changes(FLUX, prompt="a " * 600)[1] == (
         "This model reads about 256 tokens of a prompt: the end of this one may be lost.",
     )
+
+
+def test_what_we_say_of_a_vendors_model_does_not_hold_for_another() -> None:
+    """A host who sets another says what it can; a vendor's sizes, and one's own server, stay as they are."""
+    entries = load_catalog(
+        {
+            "fal": {"model": "fal-ai/flux/dev", "steps": 28, "max_steps": 50, "max_guidance": 10},
+            "openai-images": {"model": "gpt-image-1"},
+            "webui": {"model": "sd_xl.safetensors"},
+        }
+    )
+    fal, openai = entries["fal"], entries["openai-images"]
+
+    assert (fal.steps, fal.max_steps, fal.max_guidance, fal.prompt_tokens) == (28, 50, 10, None)
+    assert (fal.min_side, fal.max_side, fal.picture_hosts, fal.price) == (256, 1536, ("fal.media",), None)
+    assert (len(openai.sizes), openai.takes) == (3, ())
+    assert load_catalog({"fal": {"model": "fal-ai/flux/dev"}})["fal"].steps is None
+    assert entries["webui"] == load_catalog()["webui"].model_copy(update={"model": "sd_xl.safetensors"})
 
 
 def test_a_model_of_a_provider_has_limits_of_its_own() -> None:

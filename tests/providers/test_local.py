@@ -5,13 +5,26 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from providers.base import NO_KEY, BadRequest, ChatRequest, Completion, Delta, Message, PromptTooLong
+from providers.base import (
+    NO_KEY,
+    BadRequest,
+    ChatRequest,
+    Completion,
+    Delta,
+    Message,
+    PromptTooLong,
+    ProviderError,
+    Unavailable,
+)
 from providers.catalog import load_catalog
 from providers.local import LocalModel
+from providers.router import ChatRouter
+from tests.fakes import RecordedLedger, chat_route
 from tests.providers.helpers import collect, take_up_to_error
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -84,11 +97,13 @@ async def test_the_event_loop_stays_free_while_the_model_thinks(model: LocalMode
 @with_model
 async def test_leaving_early_frees_the_model_for_the_next_question(model: LocalModel) -> None:
     """Questions wait for one another; a listener who leaves stops the model, and the next is answered."""
-    story = model.stream(STORY, NO_KEY)
+    router = ChatRouter([chat_route(model, max_concurrency=1)])
+    story = router.stream(STORY, RecordedLedger())
     assert isinstance(await anext(story), Delta)
-    waiting = asyncio.create_task(collect(model.stream(GREETING, NO_KEY)))
+    ledger = RecordedLedger()
+    waiting = asyncio.create_task(collect(router.stream(GREETING, ledger)))
     await asyncio.sleep(0.02)
-    assert not waiting.done()
+    assert ledger.begun == []
 
     async with asyncio.timeout(LONGER_THAN_A_PIECE):
         await story.aclose()
@@ -123,6 +138,37 @@ async def test_a_question_beyond_the_context_is_too_long(model: LocalModel) -> N
     assert (pieces, type(error)) == ([], PromptTooLong)
     assert str(CONTEXT) in error.detail
     assert completion.text
+
+
+class FailingServer:
+    """llama.cpp's server, which answers with this error."""
+
+    def __init__(self, error: object) -> None:
+        self.error = error
+
+    def handle_chat_completions(self, body: object, take: Callable[[object], bool]) -> None:
+        take({"error": self.error})
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        ({"code": 503, "message": "Loading model", "type": "unavailable_error"}, Unavailable, 503),
+        ({"code": 400, "message": "top_p must be 1", "type": "invalid_request_error"}, BadRequest, 400),
+        ({"code": 400, "message": "no room", "type": "exceed_context_size_error"}, PromptTooLong, 400),
+        ("out of memory", Unavailable, 502),
+    ],
+)
+async def test_an_error_of_the_model_is_read_like_a_vendors(
+    error: object, kind: type[ProviderError], status: int
+) -> None:
+    """Its code and type decide, as they do in what a llama.cpp server sends."""
+    model = local("")
+    model._server = FailingServer(error)
+
+    _, failed = await take_up_to_error(model.stream(GREETING, NO_KEY))
+
+    assert (type(failed), failed.status) == (kind, status)
 
 
 @with_llama

@@ -25,7 +25,6 @@ PNG = small_png(24, 16)
 OF_OTHERS = ("The model made 24 x 16 in place of 768 x 512.",)
 OF_OPENAI = (
     "This model makes 1536 x 1024, the nearest to 768 x 512.",
-    "This model takes no seed, so the same picture cannot be made again.",
     "The model made 24 x 16 in place of 1536 x 1024.",
 )
 ANSWER = json_reply({"data": [{"b64_json": base64.b64encode(PNG).decode()}]})

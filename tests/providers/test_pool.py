@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from providers.base import (
+    NO_KEY,
     BadRequest,
     ContentRefused,
     Key,
@@ -19,7 +20,8 @@ from providers.base import (
     RateLimited,
     Unavailable,
 )
-from providers.pool import DAY, NEVER, Health, Holder, KeyPool, Lease, Ring, Status
+from providers.healths import DAY, NEVER, Health, Holder, Status
+from providers.pool import KeyPool, Lease, Ring
 from tests.fakes import key
 from tests.providers.clock import Clock, KeptHealths, account_key
 
@@ -275,6 +277,51 @@ async def test_who_waits_is_woken_by_any_change(pool: KeyPool) -> None:
     lease.release()
     await asyncio.wait_for(asyncio.gather(*waiting), 1)
     await asyncio.wait_for(pool.wait(0.01), 1)
+
+
+# ---- What the host may have mended -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [KeyRejected(), NotEntitled(), ModelRetired(), QuotaExhausted()], ids=lambda error: error.kind
+)
+def test_what_was_refused_is_tried_again_when_the_settings_are_read(
+    pool: KeyPool, clock: Clock, error: ProviderError
+) -> None:
+    """One request asks; refused again it is left out as before, and answered it is well."""
+    take(pool, ring(ONE)).fail(error)
+    refused_for = pool.wait_seconds(ring(ONE))
+    for _ in range(2):
+        clock.now += 1
+        pool.try_again()
+        probe = take(pool, ring(ONE))
+        assert pool.acquire(ring(ONE)) is None
+        probe.fail(error)
+        assert pool.wait_seconds(ring(ONE)) == refused_for
+
+    pool.try_again()
+    probe = take(pool, ring(ONE))
+    probe.confirm()
+    assert pool.acquire(ring(ONE)) is not None
+
+
+@pytest.mark.parametrize(
+    "error", [RateLimited(), RateLimited(retry_after=90), QuotaExhausted(retry_after=500)]
+)
+def test_who_rests_or_was_told_how_long_is_not_tried_sooner(pool: KeyPool, error: ProviderError) -> None:
+    """Reading the settings changes nothing of a minute that is full, nor of a time that the vendor named."""
+    take(pool, ring(ONE)).fail(error)
+    rest = pool.wait_seconds(ring(ONE))
+    pool.try_again()
+    assert pool.wait_seconds(ring(ONE)) == rest
+
+
+def test_a_server_that_needs_no_key_is_never_given_up(pool: KeyPool, clock: Clock) -> None:
+    """It has no value that could be changed: one 401 rests it for ten minutes."""
+    take(pool, ring(NO_KEY)).fail(KeyRejected())
+    assert pool.wait_seconds(ring(NO_KEY)) == 600
+    clock.now += 600
+    assert pool.acquire(ring(NO_KEY)) is not None
 
 
 # ---- Memory ----------------------------------------------------------------------------------------

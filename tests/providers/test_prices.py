@@ -106,6 +106,12 @@ def test_catalogue_has_a_date_for_every_price_and_the_host_may_change_one() -> N
     assert entry.prices["gpt-4o-mini"].completion == Decimal("0.6")
 
 
+@pytest.mark.parametrize(("name", "micros"), [("hf-nscale", 1_364), ("hf-fal", 3_146), ("fal", 3_146)])
+def test_what_a_picture_costs_is_known(name: str, micros: int) -> None:
+    """Where a limit in dollars holds, these may be asked: a megapixel at the vendor's price."""
+    assert cost_micros(load_catalog()[name].price, Usage(pictures=1, pixels=1024 * 1024)) == micros
+
+
 @pytest.mark.parametrize(
     ("known", "name", "entry_price"),
     [("keyless servers", "ollama", FREE), ("sketches", "sketch", FREE), ("a vendor's", "together", None)],

@@ -29,22 +29,21 @@ from providers.base import (
     RateLimited,
     Unavailable,
     Usage,
-    estimate_prompt,
 )
 from providers.catalog import Entry
 from providers.chat_completions import ChatCompletions
 from providers.errors import SECONDS_WITHOUT_WORK, read_error
 from providers.fal import Fal
+from providers.healths import Status
 from providers.hf_inference import HuggingFaceInference
 from providers.openai_images import OpenAIImages
-from providers.pool import Status
 from providers.router import ChatRouter, ImageRouter
 from providers.sdapi import StableDiffusionAPI
 from providers.transport import Transport
 from tests.fake_vendors import FakeVendor, Reply, chat_answer, json_reply, openai_stream, raw
 from tests.fakes import RecordedLedger, chat_route, image_route, key, small_png
 from tests.providers.error_bodies import TABLE, Row
-from tests.providers.helpers import QUESTION, collect
+from tests.providers.helpers import PROMPT_TOKENS, QUESTION, collect
 
 # One loop, server and session for all rows. Each row has keys of its own, which tell its requests apart.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -183,7 +182,7 @@ async def test_a_gateway_that_waited_before_it_gave_up_may_have_cost(scene: Scen
         ((_, usage),) = ledger.failed
         return usage
 
-    text = Usage(estimate_prompt(QUESTION.messages), 0, estimated=True)
+    text = Usage(PROMPT_TOKENS, 0, estimated=True)
     picture = Usage(pictures=1, pixels=1024 * 1024, estimated=True)
     wires = list(WIRES.values())
     booked = await asyncio.gather(*(spent(wire, status) for status in (502, 504, 503, 429) for wire in wires))

@@ -24,7 +24,6 @@ from providers.base import (
     RateLimited,
     Unavailable,
     Usage,
-    estimate_prompt,
 )
 from providers.route import Target
 from providers.router import ChatRouter, ImageRouter
@@ -37,11 +36,10 @@ from tests.fakes import (
     image_route,
     key,
 )
-from tests.providers.helpers import QUESTION, collect, take_error
+from tests.providers.helpers import PROMPT_TOKENS, QUESTION, collect, take_error
 
 ONE, TWO, THREE = (key(f"KEY{number}", f"value-{number}") for number in (1, 2, 3))
 ORDER = ImageRequest("a fox", seed=5, steps=2)
-PROMPT_TOKENS = estimate_prompt(QUESTION.messages)
 
 NEXT_KEY = [KeyRejected, NotEntitled, QuotaExhausted, RateLimited]
 NEXT_PROVIDER = [ModelRetired, BadRequest, Unavailable]
@@ -147,7 +145,7 @@ async def test_the_log_says_who_failed_and_why(caplog: pytest.LogCaptureFixture)
 
     assert [record.getMessage() for record in caplog.records] == [
         "first KEY1: auth: bad key",
-        "KEY1 was refused by first. It is left out until its value is changed.",
+        "KEY1 was refused by first. It is left out until its value changes or the settings are read again.",
         "first without key: transient: is down",
         "Fallback in use: answers now come from scripted, not from first.",
     ]

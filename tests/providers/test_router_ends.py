@@ -21,9 +21,8 @@ from providers.base import (
     RateLimited,
     Unavailable,
     Usage,
-    estimate_prompt,
-    estimate_tokens,
 )
+from providers.estimates import guess_tokens
 from providers.router import ChatRouter, ImageRouter
 from providers.walk import NoneAnswered, NothingConfigured
 from tests.fakes import (
@@ -35,11 +34,10 @@ from tests.fakes import (
     image_route,
     key,
 )
-from tests.providers.helpers import QUESTION, collect, take_error, take_up_to_error
+from tests.providers.helpers import PROMPT_TOKENS, QUESTION, collect, take_error, take_up_to_error
 
 ONE, TWO = key("KEY1", "value-1"), key("KEY2", "value-2")
 ORDER = ImageRequest("a fox", seed=5, steps=2)
-PROMPT_TOKENS = estimate_prompt(QUESTION.messages)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ async def test_an_answer_that_breaks_off_is_kept(fault: Exception) -> None:
         ChatRouter([chat_route(first, ONE, TWO), chat_route(second)]).stream(QUESTION, ledger)
     )
 
-    spent = Usage(PROMPT_TOKENS, estimate_tokens("Once upon a time"), estimated=True)
+    spent = Usage(PROMPT_TOKENS, guess_tokens("Once upon a time"), estimated=True)
     assert pieces == ["Once upon", " a time"]
     assert completion == Completion("Once upon a time", spent, "interrupted", "first-model")
     assert first.calls == [(QUESTION, ONE)]
@@ -143,7 +141,7 @@ async def test_when_nobody_answers_the_sentence_says_why_and_until_when(
 ) -> None:
     """The member reads what may be told and when to come back; the log gets every cause in order."""
     chats = [ScriptedChat([cause], name=f"vendor {place}") for place, cause in enumerate(causes)]
-    router = ChatRouter([chat_route(chat) for chat in chats])
+    router = ChatRouter([chat_route(chat, ONE) for chat in chats])
 
     pieces, error = await take_up_to_error(router.stream(QUESTION, RecordedLedger()))
 

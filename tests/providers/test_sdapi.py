@@ -9,16 +9,18 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import pytest
 from PIL import Image
 
 from providers.base import NO_KEY, ImageRequest, KeyRejected, Unavailable
 from providers.catalog import load_catalog
+from providers.chains import build_image_router
 from providers.sdapi import StableDiffusionAPI
 from providers.transport import Transport
 from tests.fake_vendors import SILENCE, FakeVendor, Reply, json_reply
-from tests.fakes import key, small_png
-from tests.providers.helpers import take_error
+from tests.fakes import RecordedLedger, key, small_png
+from tests.providers.helpers import secrets, take_error
 
 ORDER = ImageRequest("a fox", 768, 512, 11, 30, 5.5, "people")
 PNG = base64.b64encode(small_png(768, 512)).decode()
@@ -175,18 +177,25 @@ async def test_a_server_that_fails_is_the_vendors_failure(
     assert isinstance(error, Unavailable)
 
 
-async def test_pictures_are_asked_for_one_after_the_other(vendor: FakeVendor, transport: Transport) -> None:
-    """The server would only queue them: one that is stopped before its turn has never been asked for."""
-    provider = web_ui(vendor, transport)
-    vendor.reply(replace(made(), pieces=(0.05, *made().pieces)), made())
-    tasks = [asyncio.create_task(provider.generate(ORDER, NO_KEY)) for _ in range(3)]
+async def test_pictures_are_asked_for_one_after_the_other(
+    vendor: FakeVendor, session: aiohttp.ClientSession
+) -> None:
+    """Those that wait are neither booked nor asked for, and have their own time once they are."""
+    slow = replace(made(), pieces=(0.3, *made().pieces))
+    vendor.reply(slow, slow, slow)
+    entries = load_catalog({"webui": {"base_url": vendor.url, "total_seconds": 0.5}})
+    router = build_image_router(entries, ["webui"], secrets(), session)
+    ledgers = [RecordedLedger() for _ in range(4)]
+    tasks = [asyncio.create_task(router.generate(ORDER, ledger)) for ledger in ledgers]
     await vendor.asked()
 
     tasks[1].cancel()
     await asyncio.wait(tasks)
 
-    assert [task.cancelled() for task in tasks] == [False, True, False]
-    assert [request.path for request in vendor.requests] == ["/sdapi/v1/txt2img"] * 2
+    assert [task.cancelled() for task in tasks] == [False, True, False, False]
+    assert [len(ledger.begun) for ledger in ledgers] == [1, 0, 1, 1]
+    assert [ledger.failed for ledger in ledgers] == [[]] * 4
+    assert [request.path for request in vendor.requests] == ["/sdapi/v1/txt2img"] * 3
 
 
 @pytest.mark.parametrize("whose", ["ours", "somebody else's", "unknown"])

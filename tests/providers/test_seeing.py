@@ -14,7 +14,6 @@ from providers.base import (
     Message,
     RateLimited,
     Unavailable,
-    estimate_prompt,
 )
 from providers.catalog import CatalogError, load_catalog
 from providers.chains import build_chat_router
@@ -67,13 +66,6 @@ def test_a_data_uri_holds_the_whole_picture() -> None:
     assert head == "data:image/jpeg;base64"
     assert base64.b64decode(encoded) == JPEG.data
     assert "second" not in repr(Message("user", "hi", (JPEG,)))
-
-
-def test_pictures_count_in_the_estimate() -> None:
-    """A picture costs more than its message: the reservation knows it."""
-    without = ChatRequest(tuple(Message(each.role, each.content) for each in WITH_PICTURES.messages))
-
-    assert estimate_prompt(WITH_PICTURES.messages) - estimate_prompt(without.messages) > 2000
 
 
 # ---- Who is asked ----------------------------------------------------------------------------------

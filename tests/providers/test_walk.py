@@ -11,6 +11,7 @@ import pytest
 from providers.base import (
     BadRequest,
     ChatRequest,
+    ConnectionBroken,
     ContentRefused,
     Key,
     KeyRejected,
@@ -28,6 +29,7 @@ from providers.route import State
 from providers.router import ChatRouter, ImageRouter, NoSuchModel, shorten
 from providers.walk import NoneAnswered
 from tests.fakes import RecordedLedger, ScriptedChat, chat_route, key
+from tests.providers.clock import Clock
 from tests.providers.helpers import QUESTION, collect
 from tests.providers.walking import answered, failing, refused
 
@@ -68,11 +70,12 @@ async def test_a_model_that_is_gone_is_gone_for_every_key() -> None:
 @pytest.mark.parametrize(
     ("keys", "expected"), [((ONE, TWO), ["KEY1", "KEY1", "KEY2"]), ((ONE,), ["KEY1", "KEY1"])]
 )
+@pytest.mark.parametrize("error", [Unavailable(), ConnectionBroken(maybe_billed=True)])
 async def test_a_broken_connection_is_tried_with_the_same_key_then_the_next_then_the_next_provider(
-    keys: tuple[Key, ...], expected: list[str]
+    keys: tuple[Key, ...], expected: list[str], error: ProviderError
 ) -> None:
-    """A connection that broke before the request had left is tried again at once."""
-    first, second = failing(*[Unavailable()] * 9), ScriptedChat(name="second")
+    """A connection that broke before the first byte of a reply is tried again at once."""
+    first, second = failing(*[error] * 9), ScriptedChat(name="second")
     patient = State(breaker_times=BreakerTimes(failures=100))
     await answered(ChatRouter([chat_route(first, *keys), chat_route(second)], patient))
     assert (asked(first), len(second.calls)) == (expected, 1)
@@ -97,8 +100,47 @@ async def test_an_outage_with_nobody_behind_is_tried_once_more() -> None:
     assert 0.35 < time.monotonic() - began < 1.5
 
 
+async def test_one_question_is_one_failure() -> None:
+    """However often it tries, a question by itself does not shut a provider for everyone: three do."""
+    first, state = failing(*[Unavailable()] * 9), State()
+    router = ChatRouter([chat_route(first, ONE, TWO)], state)
+    open_after = []
+    for _ in range(3):
+        await refused(router)
+        open_after.append(state.breaker("first").is_open)
+    assert open_after == [False, False, True]
+    assert len(first.calls) == 3 + 3 + 1
+
+
+async def test_a_time_that_comes_with_an_outage_is_kept() -> None:
+    """The provider is left alone until then, with all its keys; at most for as long as after any failure."""
+    for seconds, kept in ((42, 42), (10_000, 300)):
+        clock = Clock(1000.0)
+        first, second = failing(Unavailable(status=503, retry_after=seconds)), ScriptedChat(name="second")
+        router = ChatRouter([chat_route(first, ONE, TWO), chat_route(second)], State(clock=clock))
+        await answered(router)
+        clock.now += kept - 0.1
+        await answered(router)
+        assert (len(first.calls), len(second.calls)) == (1, 2)
+        clock.now += 0.1
+        await answered(router)
+        assert (len(first.calls), len(second.calls)) == (2, 2)
+
+
+async def test_a_model_that_is_loading_is_waited_for() -> None:
+    """With nobody behind and patience enough the question is asked again when the time is over, and once."""
+    loading = Unavailable(status=503, retry_after=0.6)
+    first = failing(loading, name="first")
+    began = time.monotonic()
+    await answered(ChatRouter([chat_route(first, ONE)]))
+    assert 0.6 <= time.monotonic() - began < 2
+    always = failing(*[loading] * 9)
+    await refused(ChatRouter([chat_route(always, ONE)]))
+    assert len(always.calls) == 2
+
+
 async def test_what_may_have_cost_is_not_paid_twice_for_want_of_others() -> None:
-    """A request that had reached its vendor is not sent again to the same one."""
+    """A request that had left, and got no answer in time or of use, is not sent again to the same one."""
     first = failing(Unavailable(maybe_billed=True))
     assert isinstance(await refused(ChatRouter([chat_route(first, ONE, TWO)])), NoneAnswered)
     assert len(first.calls) == 1
@@ -156,6 +198,28 @@ async def test_what_has_no_history_cannot_be_shortened() -> None:
     first = failing(PromptTooLong())
     assert isinstance(await refused(ChatRouter([chat_route(first)])), PromptTooLong)
     assert len(first.calls) == 1
+
+
+async def test_what_is_too_long_for_one_goes_to_a_larger_context() -> None:
+    """Whole again, and past all that are known to have no more room, or not known to have more."""
+    sizes = {"small": 8_000, "equal": 8_000, "unknown": None, "large": 1_000_000}
+    chats = {name: ScriptedChat(name=name) for name in sizes}
+    chats["small"].scripts.extend([[PromptTooLong()], [PromptTooLong()]])
+    routes = [chat_route(chats[name], ONE, context_tokens=tokens) for name, tokens in sizes.items()]
+    await answered(ChatRouter(routes), conversation(4))
+    assert [len(chat.calls) for chat in chats.values()] == [2, 0, 0, 1]
+    assert heard(chats["large"]) == [conversation(4).messages]
+
+
+async def test_what_is_too_long_for_the_largest_is_too_long() -> None:
+    """Nobody with more room is left: the member reads that the question has to be shorter."""
+    chats = [failing(*[PromptTooLong()] * 2, name=name) for name in ("small", "large")]
+    routes = [
+        chat_route(chat, ONE, context_tokens=tokens)
+        for chat, tokens in zip(chats, (8_000, 9_000), strict=True)
+    ]
+    assert isinstance(await refused(ChatRouter(routes)), PromptTooLong)
+    assert [len(chat.calls) for chat in chats] == [1, 1]
 
 
 @pytest.mark.parametrize("system", [True, False])

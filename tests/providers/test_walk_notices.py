@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from providers.base import (
+    NO_KEY,
     ImageRequest,
     Key,
     KeyRejected,
@@ -19,10 +21,10 @@ from providers.base import (
     Unavailable,
 )
 from providers.breaker import BreakerTimes
-from providers.pool import DAY, NEVER
+from providers.healths import DAY, NEVER
+from providers.news import in_words
 from providers.route import Budget, State
 from providers.router import ChatRouter, ImageRouter
-from providers.walk import in_words
 from tests.fakes import (
     RecordedLedger,
     ScriptedChat,
@@ -69,7 +71,25 @@ async def test_a_refused_key_is_told_once() -> None:
     """The host reads which setting to change; the other key answers, so nothing else is told."""
     scene = Scene(KeyRejected())
     told = await scene.ask(5)
-    assert told == ["KEY1 was refused by First. It is left out until its value is changed."]
+    assert told == [
+        "KEY1 was refused by First. It is left out until its value changes or the settings are read again."
+    ]
+
+
+async def test_a_key_that_is_accepted_after_all_is_told() -> None:
+    """The host has given it a permission and had the settings read again: its first answer is news."""
+    scene = Scene(KeyRejected(), None, keys=(ONE,))
+    await scene.ask()
+    scene.state.pool.try_again()
+    assert await scene.ask(2) == ["KEY1 is accepted again.", BACK]
+
+
+async def test_a_server_that_wants_a_key_where_none_is_set_is_told() -> None:
+    """There is no value that could be changed: it is asked again after ten minutes."""
+    scene = Scene(KeyRejected(), None, keys=(NO_KEY,))
+    assert await scene.ask(2) == ["First wants a key, and none is set. Asked again in 10 minutes.", FALLBACK]
+    scene.clock.now += 600
+    assert await scene.ask(2) == ["First is accepted again.", BACK]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +232,32 @@ async def test_who_comes_later_reads_the_same_reason(error: ProviderError, sente
     for _ in range(2):
         assert str(await take_error(collect(router.stream(QUESTION, RecordedLedger())))) == sentence
     assert len(chat.calls) == 1
+
+
+async def test_a_dead_key_does_not_hide_an_outage() -> None:
+    """One key was refused and the provider is down: it is not the host alone who can help, but time."""
+    chat = ScriptedChat([KeyRejected()], [Unavailable(status=503, maybe_billed=True)])
+    state = State(breaker_times=BreakerTimes(failures=1))
+    router = ChatRouter([chat_route(chat, ONE, TWO)], state, Budget(patience_seconds=1))
+    await take_error(collect(router.stream(QUESTION, RecordedLedger())))
+    later = await take_error(collect(router.stream(QUESTION, RecordedLedger())))
+    assert str(later) == f"{NONE} Please try again in 30 seconds."
+
+
+@pytest.mark.parametrize("limit", ["max_concurrency", "requests_per_minute"])
+async def test_a_dead_key_does_not_hide_that_the_others_are_busy(limit: str) -> None:
+    """The key that is left has other requests out, or has sent what its minute holds."""
+    chat, clock = ScriptedChat([KeyRejected()]), Clock(NOON)
+    limits: dict[str, Any] = {limit: 1}
+    route = chat_route(chat, ONE, TWO, first_text_seconds=0.5, **limits)
+    router = ChatRouter([route], State(clock=clock))
+    await collect(router.stream(QUESTION, RecordedLedger()))
+    clock.now += 30
+    if limit == "max_concurrency":
+        assert router.state.pool.acquire(route.ring)
+    error = await take_error(collect(router.stream(QUESTION, RecordedLedger())))
+    when = "in a few seconds" if limit == "max_concurrency" else "in 30 seconds"
+    assert str(error) == f"{BUSY} Please try again {when}."
 
 
 @pytest.mark.parametrize(

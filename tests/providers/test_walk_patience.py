@@ -11,6 +11,7 @@ from providers.base import (
     KeyRejected,
     ModelRetired,
     ProviderError,
+    QuotaExhausted,
     RateLimited,
     Unavailable,
     Usage,
@@ -71,6 +72,49 @@ async def test_nobody_waits_beyond_the_time_for_the_first_text() -> None:
     first = failing(RateLimited(retry_after=0.5))
     await refused(ChatRouter([chat_route(first, ONE, first_text_seconds=0.3)]))
     assert len(first.calls) == 1
+
+
+async def test_what_was_waited_before_is_not_counted_twice() -> None:
+    """Two rests that end within the question's own time are both waited for."""
+    first = failing(*[RateLimited(retry_after=0.35)] * 2)
+    await answered(ChatRouter([chat_route(first, ONE, first_text_seconds=1.2)]))
+    assert len(first.calls) == 3
+
+
+async def test_nobody_is_asked_when_time_is_up() -> None:
+    """A ledger that takes all the time there is: the attempt ends unsent and free."""
+
+    class Slow(RecordedLedger):
+        async def begin(self, target: Target, reserved: Usage) -> None:
+            await super().begin(target, reserved)
+            await asyncio.sleep(0.35)
+
+    first, ledger = ScriptedChat(), Slow()
+    router = ChatRouter([chat_route(first, ONE, first_text_seconds=0.3)])
+    assert isinstance(await take_error(collect(router.stream(QUESTION, ledger))), NoneAnswered)
+    assert [(error.kind, usage) for error, usage in ledger.failed] == [("not_sent", None)]
+    assert first.calls == []
+
+
+async def test_who_was_cut_short_is_not_to_blame() -> None:
+    """A provider with half of its own time has failed; one that came late and had less has not."""
+    silent: list[Step] = [30.0]
+    chats = [ScriptedChat(silent, name=name) for name in ("first", "second", "third")]
+    state = State(breaker_times=BreakerTimes(failures=1))
+    await refused(ChatRouter([chat_route(chat, first_text_seconds=0.8) for chat in chats], state))
+    assert [state.breaker(chat.name).is_open for chat in chats] == [True, False, False]
+
+
+async def test_the_last_request_goes_to_somebody_new() -> None:
+    """A first provider with more spent keys than a question has requests leaves one for the next."""
+    keys = [key(f"KEY{number}", f"value-{number}") for number in range(12)]
+    first, second = failing(*[QuotaExhausted()] * 12), ScriptedChat(name="second")
+    await answered(ChatRouter([chat_route(first, *keys), chat_route(second)]))
+    assert (len(first.calls), len(second.calls)) == (7, 1)
+    broken, second = failing(Unavailable(), name="broken"), ScriptedChat(name="second")
+    router = ChatRouter([chat_route(broken, ONE), chat_route(second)], budget=Budget(requests=2))
+    await answered(router)
+    assert (len(broken.calls), len(second.calls)) == (1, 1)
 
 
 async def test_another_provider_is_better_than_waiting() -> None:
