@@ -59,6 +59,7 @@ EXTENSIONS = (
     "cogs.unfinished",
 )
 
+TWIN = "Another process answers for this bot, so it seems to run twice with one token. Stop one of the two."
 # How long a stop waits for finished answers to reach Discord.
 DELIVERY_SECONDS = 5.0
 
@@ -69,6 +70,7 @@ class Tree(app_commands.CommandTree[Any]):
     def __init__(self, client: Colloquy) -> None:
         super().__init__(client)
         self.running: set[asyncio.Task[Any]] = set()
+        self._twin_told = False  # whether the owner knows that another process answers, too
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Note the task that answers this interaction; everyone may go on."""
@@ -125,6 +127,9 @@ class Tree(app_commands.CommandTree[Any]):
             log.warning("interaction %d could not be answered: %s", interaction.id, cause)
             if getattr(cause, "code", None) == 40060:
                 log.error("another process answers for this bot: is it running twice?")
+                if not self._twin_told:
+                    self._twin_told = True
+                    self.client.tell_owner(TWIN)
             return
         sentence = sentence_for(cause)
         if sentence is SORRY:

@@ -20,14 +20,13 @@ from assistant.status import StatusReport, list_models, report_status
 from assistant.stopping import StopSignal
 from assistant.usage import Reports
 from assistant.values import (
-    Again,
+    AboutTurn,
     BudgetNotice,
     Forgotten,
     LastAnswer,
     Left,
     Limits,
     ModelChoice,
-    More,
     PictureOrder,
     Question,
     StoredPictures,
@@ -88,7 +87,7 @@ class Assistant:
         for listener in self.budget_listeners:
             listener(notice)
 
-    def ask(self, question: Question | Again | More, stop: StopSignal | None = None) -> AsyncGenerator[Event]:
+    def ask(self, question: Question | AboutTurn, stop: StopSignal | None = None) -> AsyncGenerator[Event]:
         """Answer a question; `stop` ends the answer early. See `assistant.ask`."""
         return self._asking.ask(question, stop or StopSignal())
 
@@ -118,7 +117,7 @@ class Assistant:
     async def last_answer(self, channel_id: int, user_id: int) -> LastAnswer | None:
         """The member's newest turn in a channel, asked in private or not; None: there is none."""
         turn = await self._database.run(lambda connection: read_newest_turn(connection, channel_id, user_id))
-        return LastAnswer(turn.turn_id, turn.question, turn.answer) if turn else None
+        return LastAnswer(turn.question, turn.answer) if turn else None
 
     async def forget(self, channel_id: int) -> int:
         """Clear the channel's own conversation and return how many turns it had; private ones stay.

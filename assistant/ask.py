@@ -33,7 +33,8 @@ from assistant.turns import (
     find_turn,
 )
 from assistant.values import (
-    Again,
+    LONGEST_WAIT_SECONDS,
+    AboutTurn,
     Answer,
     Begun,
     EndReason,
@@ -46,7 +47,7 @@ from assistant.values import (
     reason_of,
 )
 from db.engine import Connection, Database, DatabaseError
-from db.history import MOST_TURNS, ConversationKey, read_turns, wait_for_conversation
+from db.history import MOST_TURNS, ConversationKey, read_turns, storable, wait_for_conversation
 from providers.base import ChatRequest, Completion, ContentRefused, Delta, ProviderError, Usage
 from providers.estimates import measure
 from providers.router import ChatRouter
@@ -105,7 +106,7 @@ class Asking:
         self._cooldown.seconds = conversation.cooldown_seconds
         return other
 
-    async def ask(self, question: Question | Again | More, stop: StopSignal) -> AsyncGenerator[Event]:
+    async def ask(self, question: Question | AboutTurn, stop: StopSignal) -> AsyncGenerator[Event]:
         """Yield what becomes of the question; last comes one Answer or Refusal.
 
         Nothing comes for an interaction that was seen before. The answer is booked and in the history before
@@ -152,18 +153,22 @@ class Asking:
                 asked.forgotten = True
 
     async def _answer(
-        self, asked: Asked, question: Question | Again | More, stop: StopSignal
+        self, asked: Asked, question: Question | AboutTurn, stop: StopSignal
     ) -> AsyncGenerator[Event]:
         """Yield everything but the end, which is noted; raise what prevents it."""
         if not self._router.routes:
             raise NothingConfigured
         if isinstance(question, Question):
             work: Work = NewQuestion(question)
+            longest_wait = question.longest_wait_seconds
         else:
             turn = await self._database.run(lambda connection: find_turn(connection, question))
             work = (Continuation if isinstance(question, More) else AnotherAnswer)(question, turn)
-            yield Begun(turn.question, turn.key.private_to != 0)
-        with self.queue.place(question.origin.channel_id, asked.user_id) as place:
+            if not self._router.offers(work.model):  # not any more
+                work.model = None
+            longest_wait = LONGEST_WAIT_SECONDS
+            yield Begun(turn.question, turn.answer if isinstance(question, More) else "")
+        with self.queue.place(question.origin.channel_id, asked.user_id, longest_wait) as place:
             try:
                 with stop.stoppable():
                     stop.begin()
@@ -190,7 +195,7 @@ class Asking:
                             stop.begin()
             except Stopped:
                 attempt = asked.booking.attempt
-                if attempt is None or not attempt.text.strip():
+                if attempt is None or not storable(attempt.text).strip():
                     raise
                 await self._settle(asked, attempt.text, "stopped", self._spent(attempt))
 
@@ -203,7 +208,7 @@ class Asking:
             nonlocal request
             await wait_for_conversation(connection, work.key)
             needed = [*system_messages(conversation, work.setting), *await work.read(connection)]
-            route, estimates = router.expected(work.model), router.state.estimates
+            route, estimates = router.expected(work.model, needed), router.state.estimates
             room = find_room(conversation, needed, route, estimates)
             for limit in (FEW_TURNS, MOST_TURNS):
                 turns = await read_turns(connection, work.key, before=work.before, limit=limit)
@@ -212,7 +217,7 @@ class Asking:
                     break
             pictures = await attached_pictures(connection, chosen)
             messages = with_history(needed, history_messages(chosen, work.setting, pictures))
-            request = ChatRequest(messages, work.model)
+            request = ChatRequest(messages, work.model, needed=work.needed)
             longest = max(offered.max_tokens for offered in router.offering(work.model))
             most = Usage(estimates.prompt(route.full_name, measure(messages)), longest)
             return most.prompt_tokens + longest, router.dearest(most, work.model)
@@ -239,8 +244,9 @@ class Asking:
 
         # An empty answer is booked, since it is billed, but there is nothing to remember.
         outcome = "partial" if reason in ("interrupted", "stopped") else "answered"
-        await booking.settle(usage, outcome, keep if text.strip() else None)
-        if not text.strip():
+        is_empty = not storable(text).strip()
+        await booking.settle(usage, outcome, None if is_empty else keep)
+        if is_empty:
             filtered = reason == "content_filter"
             asked.end = Refusal(ContentRefused.sentence) if filtered else Refusal(EMPTY_ANSWER, "failed")
             return

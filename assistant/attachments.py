@@ -32,7 +32,6 @@ class UnreadableFile(Exception):
 class Attached:
     """What a model is shown of a file: a picture, or else a text with the file's name around it."""
 
-    name: str
     text: str = ""
     picture: AttachedPicture | None = None
 
@@ -52,7 +51,7 @@ async def read_file(name: str, data: bytes) -> Attached:
     name = plain_name(name)
     if is_picture(data):
         try:
-            return Attached(name, picture=await shrink(data))
+            return Attached(picture=await shrink(data))
         except UnusablePicture as reason:
             raise UnreadableFile(f"{name} {reason}. Attach another picture.") from None
     if data[:1024].lstrip().startswith(b"%PDF-"):
@@ -66,7 +65,7 @@ async def read_file(name: str, data: bytes) -> Attached:
         raise UnreadableFile(f"{name} cannot be read. {WHAT_WORKS}")
     if not text.strip():
         raise UnreadableFile(f"{name} is empty. Attach a file with something in it.")
-    return Attached(name, _in_fence(name, text))
+    return Attached(_in_fence(name, text))
 
 
 async def _read_pdf(name: str, data: bytes) -> Attached:
@@ -77,7 +76,7 @@ async def _read_pdf(name: str, data: bytes) -> Attached:
     except UnusablePdf as reason:
         raise UnreadableFile(f"{name} {reason}.") from None
     part = f"only the first {pdf.read} of its {pdf.pages} pages" if pdf.read < pdf.pages else ""
-    return Attached(name, _in_fence(name, pdf.text, part))
+    return Attached(_in_fence(name, pdf.text, part))
 
 
 def _in_fence(name: str, text: str, part: str = "") -> str:

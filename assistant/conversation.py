@@ -27,6 +27,10 @@ GO_ON = (
     "need be."
 )
 
+# Where nobody said more, as in direct messages.
+UNKNOWN_CHANNEL = "this channel"
+UNKNOWN_SERVER = "Discord"
+
 LONGEST_NAME = 32
 LONGEST_PLACE_NAME = 100
 # Whatever could be read as the colon behind a name.
@@ -59,8 +63,8 @@ def system_messages(conversation: Conversation, setting: Setting) -> list[Messag
     """What the model is told first: at most one message."""
     values = {
         "{date}": datetime.now(UTC).date().isoformat(),
-        "{channel}": clean_name(setting.channel, LONGEST_PLACE_NAME),
-        "{server}": clean_name(setting.server, LONGEST_PLACE_NAME),
+        "{channel}": clean_name(setting.channel, LONGEST_PLACE_NAME) or UNKNOWN_CHANNEL,
+        "{server}": clean_name(setting.server, LONGEST_PLACE_NAME) or UNKNOWN_SERVER,
         "{user}": clean_name(setting.user),
     }
     # In one go: what is put in is not searched again.

@@ -15,13 +15,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 MAX_PAGES = 100
 MAX_CHARACTERS = 60_000
 READING_SECONDS = 15.0  # looked at between pages
 KILL_SECONDS = 20.0
 WAITING_SECONDS = 60.0
-MEMORY_BYTES = 1024**3
+# An ordinary file of 10 MB takes a third of it, and two readers at once fit beside the bot in its container.
+MEMORY_BYTES = 256 * 1024**2
 
 # Threads that wait for readers, so that no more than two of those run at once.
 _waiting = ThreadPoolExecutor(2, "pdf")
@@ -98,6 +100,8 @@ if __name__ == "__main__":
         import resource
 
         os.nice(10)
+        with suppress(OSError):  # where memory runs out all the same, Linux ends the reader and not the bot
+            Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
         with suppress(ValueError, OSError):  # not every system has this limit
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     print(json.dumps(main(sys.stdin.buffer.read(), float(sys.argv[1]))))  # noqa: T201 (to the bot)

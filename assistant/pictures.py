@@ -21,7 +21,7 @@ async def shrink(data: bytes) -> AttachedPicture:
     """The picture upright, at most 1,280 pixels a side and 200 KB, without its metadata.
 
     Of an animation, the first frame. JPEG, or PNG where something is transparent. Raises UnusablePicture,
-    before a pixel is decoded when there are more than 50 megapixels.
+    before a pixel is decoded when there are more than 13 million, or 50 in a JPEG that comes in one scan.
     """
     return await in_worker(_shrink, data)
 

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from assistant.stopping import Stopped
-from assistant.values import Refused
+from assistant.values import LONGEST_WAIT_SECONDS, Refused
 
 MOST_OF_MEMBER = 5
 MOST_IN_CHANNEL = 200
-LONGEST_WAIT_SECONDS = 300.0
 
 TOO_MANY_OF_YOURS = (
     f"{MOST_OF_MEMBER} of your requests are waiting already. Please ask again when one is answered."
@@ -21,18 +20,19 @@ TOO_MANY_OF_YOURS = (
 TOO_MANY_HERE = (
     f"{MOST_IN_CHANNEL} requests are waiting in this channel already. Please ask again in a few minutes."
 )
-TOO_LONG = "Your turn did not come within five minutes. Please ask again when fewer people are asking."
+TOO_LONG = "Your turn did not come within {} minutes. Please ask again when fewer people are asking."
 
 
 class Place:
     """A member's place in a channel: `number` others are answered no later, 0: it is their turn."""
 
-    def __init__(self, arrival: int, channel_id: int, user_id: int, until: float) -> None:
+    def __init__(self, arrival: int, channel_id: int, user_id: int, seconds: float) -> None:
         self.number = 0
         self.arrival = arrival
         self.channel_id = channel_id
         self.user_id = user_id
-        self._until = until
+        self._seconds = seconds
+        self._until = asyncio.get_running_loop().time() + seconds
         self._told = -1
         self._moved = asyncio.Event()
 
@@ -51,7 +51,7 @@ class Place:
                     await self._moved.wait()
             except TimeoutError:
                 if self.number != 0:  # else it has come at the last moment
-                    raise Refused(TOO_LONG) from None
+                    raise Refused(TOO_LONG.format(round(self._seconds / 60))) from None
         self._told = self.number
         return self._told
 
@@ -59,9 +59,8 @@ class Place:
 class Queue:
     """Everyone who is answered or waits. Members who wait for another answer of their own block nobody."""
 
-    def __init__(self, answers_per_channel: int, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> None:
+    def __init__(self, answers_per_channel: int) -> None:
         self.per_channel = answers_per_channel
-        self._longest_wait_seconds = longest_wait_seconds
         self._arrivals = 0
         self._answered_in: Counter[int] = Counter()
         self._answered: set[int] = set()
@@ -80,11 +79,12 @@ class Queue:
         return len(self._answered)
 
     @contextmanager
-    def place(self, channel_id: int, user_id: int) -> Iterator[Place]:
+    def place(
+        self, channel_id: int, user_id: int, longest_wait_seconds: float = LONGEST_WAIT_SECONDS
+    ) -> Iterator[Place]:
         """Stand in the queue, and be answered, for as long as the block lasts. Raises Refused."""
-        loop = asyncio.get_running_loop()
         self._arrivals += 1
-        place = Place(self._arrivals, channel_id, user_id, loop.time() + self._longest_wait_seconds)
+        place = Place(self._arrivals, channel_id, user_id, longest_wait_seconds)
         if not self._start(place):
             self._line_up(place)
         try:

@@ -12,9 +12,15 @@ from providers.base import AttachedPicture
 from providers.pixels import UNDECODABLE, encode_png, has_transparency, open_picture
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-MAX_PIXELS = 50_000_000
+# Decoded, this many take some 200 MiB for a moment, in whatever format.
+MAX_PIXELS = 13_000_000
+# A JPEG in one scan is made smaller while it is decoded, and never held as a whole.
+MAX_JPEG_PIXELS = 50_000_000
 MAX_SIDE = 1280
 MAX_BYTES = 200 * 1024
+# Markers in a JPEG: of the frames that may come in one scan, and of a scan.
+SEQUENTIAL = (0xC0, 0xC1)
+SCAN = 0xDA
 JPEG_QUALITIES = (85, 70, 50)
 
 UPRIGHT = {
@@ -32,8 +38,10 @@ def shrink(data: bytes) -> AttachedPicture:
     """See `assistant.pictures.shrink`."""
     try:
         with open_picture(data, FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnusablePicture(f"has {image.width:,} x {image.height:,} pixels, which is too large")
+            most = MAX_JPEG_PIXELS if image.format == "JPEG" and _is_one_scan(data) else MAX_PIXELS
+            if image.width * image.height > most:
+                size = f"{image.width:,} x {image.height:,} pixels"
+                raise UnusablePicture(f"has {size}, where {most // 10**6} million are the most")
             image.draft(None, (MAX_SIDE, MAX_SIDE))  # lets a large JPEG be decoded at half its size, or less
             image.load()
             turn = UPRIGHT.get(_orientation(image))
@@ -49,6 +57,19 @@ def shrink(data: bytes) -> AttachedPicture:
         raise UnusablePicture("cannot be opened: it may be damaged") from None
     pixels.info.clear()
     return _encode(pixels)
+
+
+def _is_one_scan(jpeg: bytes) -> bool:
+    """Whether all of a JPEG comes in one go, as it does from cameras; False too where its header is odd."""
+    at, components = 2, 0
+    while jpeg[at : at + 1] == b"\xff":
+        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if marker == SCAN:
+            return jpeg[at + 4] == components
+        if marker in SEQUENTIAL:
+            components = jpeg[at + 9]
+        at += 2 + max(length, 2)
+    return False
 
 
 def _orientation(image: Image.Image) -> int:

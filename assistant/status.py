@@ -62,4 +62,4 @@ def list_models(router: ChatRouter | ImageRouter) -> list[ModelChoice]:
     """The models that may be asked now: in the chain's order, then the others."""
     default = router.next_route()
     ready = {route.full_name: route for route in (*router.routes, *router.others) if router.is_ready(route)}
-    return [ModelChoice(name, route.label, route is default, route.sees) for name, route in ready.items()]
+    return [ModelChoice(name, route.label, route is default) for name, route in ready.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from assistant.conversation import GO_ON, Setting, question_message, turn_messages
-from assistant.values import Again, AttachedPicture, More, Origin, Question, Refused
+from assistant.values import AboutTurn, AttachedPicture, More, Origin, Question, Refused
 from db.engine import Connection
 from db.history import (
     ConversationKey,
@@ -32,6 +32,8 @@ UNFINISHED = frozenset({"length", "interrupted", "stopped"})
 
 class Work(ABC):
     """One thing to be answered: in which conversation, by which model, and before which turn."""
+
+    needed = 1  # how many of the messages it reads are the question itself, and are never left out
 
     def __init__(
         self, key: ConversationKey, setting: Setting, model: str | None = None, before: int | None = None
@@ -81,6 +83,7 @@ class NewQuestion(Work):
             asked.speaker,
             asked.attached,
             tuple(StoredPicture(picture.media_type, picture.data) for picture in asked.pictures),
+            asked.model or "",
         )
         await add_turn(connection, turn)
         return request_id
@@ -89,10 +92,10 @@ class NewQuestion(Work):
 class AnotherAnswer(Work):
     """The question of a turn once more."""
 
-    def __init__(self, request: Again | More, turn: Turn) -> None:
+    def __init__(self, request: AboutTurn, turn: Turn) -> None:
         speaker = turn.speaker or request.speaker
         setting = _setting(request, speaker, turn.key.private_to != 0)
-        super().__init__(turn.key, setting, before=turn.turn_id)
+        super().__init__(turn.key, setting, turn.model or None, before=turn.turn_id)
         self.turn = turn
         self._request = request
 
@@ -112,6 +115,8 @@ class AnotherAnswer(Work):
 class Continuation(AnotherAnswer):
     """More of a turn's answer."""
 
+    needed = 3
+
     async def read(self, connection: Connection) -> list[Message]:
         """The question, the answer so far, and the wish that it go on."""
         messages = await super().read(connection)
@@ -123,13 +128,13 @@ class Continuation(AnotherAnswer):
         return self.turn.turn_id if kept else None
 
 
-def _setting(asked: Question | Again | More, speaker: str, private: bool) -> Setting:
+def _setting(asked: Question | AboutTurn, speaker: str, private: bool) -> Setting:
     # In direct messages, and in private, nobody else can speak.
     shared = asked.origin.guild_id != 0 and not private and speaker != ""
     return Setting(speaker, asked.channel_name, asked.server_name, shared)
 
 
-async def find_turn(connection: Connection, request: Again | More) -> Turn:
+async def find_turn(connection: Connection, request: AboutTurn) -> Turn:
     """The turn that is meant. Raises Refused when this member may not, or nobody can, have it anew."""
     turn = await read_turn(connection, request.turn_id)
     if turn is None or not _is_in_sight(turn, request.origin):

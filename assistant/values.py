@@ -17,6 +17,9 @@ from providers.base import AttachedPicture, Delta, FinishReason, Picture, Usage
 Period = Literal["today", "7 days", "30 days"]
 PERIODS: tuple[Period, ...] = ("today", "7 days", "30 days")
 
+# Of the 15 minutes that an interaction has, the last five are for writing the answer.
+LONGEST_WAIT_SECONDS = 600.0
+
 # How an answer ended: as the vendor says, or because somebody stopped it.
 EndReason = FinishReason | Literal["stopped"]
 
@@ -106,11 +109,12 @@ class Question:
     server_name: str = ""
     attached: str = ""  # text that goes along with the prompt
     pictures: tuple[AttachedPicture, ...] = ()  # scaled down already
+    longest_wait_seconds: float = LONGEST_WAIT_SECONDS  # in the queue
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """The question of a turn once more; its answer takes the place of the turn's."""
+class AboutTurn:
+    """Something wished of a turn that is kept."""
 
     origin: Origin
     turn_id: int
@@ -121,15 +125,13 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class More:
-    """Going on with an answer that did not come to its end; what comes is added to the turn's."""
+class Again(AboutTurn):
+    """The question of a turn once more; its answer takes the place of the turn's."""
 
-    origin: Origin
-    turn_id: int
-    speaker: str = ""
-    channel_name: str = ""
-    server_name: str = ""
-    may_manage: bool = False
+
+@dataclass(frozen=True, slots=True)
+class More(AboutTurn):
+    """Going on with an answer that did not come to its end; what comes is added to the turn's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class Begun:
     """The question whose answer follows; first of all for Again and More, which only name a turn."""
 
     prompt: str
-    private: bool
+    answer: str = ""  # of More: as far as it has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +221,12 @@ class ModelChoice:
     value: str
     label: str
     default: bool  # whether it is asked when none is named
-    sees: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LastAnswer:
     """A member's newest turn in a channel."""
 
-    turn_id: int
     question: str
     answer: str
 
@@ -242,6 +242,7 @@ class MemberUsage:
 
 __all__ = [
     "PERIODS",
+    "AboutTurn",
     "Again",
     "Answer",
     "AttachedPicture",

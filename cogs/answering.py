@@ -11,9 +11,22 @@ import discord
 
 from assistant import Assistant
 from assistant.stopping import StopSignal
-from assistant.values import Again, Answer, Begun, Delta, More, Question, Refusal, Waiting
+from assistant.turns import NOT_YOURS
+from assistant.values import (
+    AboutTurn,
+    Again,
+    Answer,
+    Begun,
+    Delta,
+    More,
+    Origin,
+    Question,
+    Refusal,
+    Waiting,
+)
 from cogs.buttons import answer_view, stop_view
 from cogs.delivery import Delivery, LiveReply, quote
+from cogs.fences import open_fence, resumed
 from cogs.origin import channel_name, origin_of, server_name
 from cogs.stopping import Stops, timer
 from cogs.surfaces import ResponseSurface, Surface
@@ -40,6 +53,7 @@ class Lost:
     channel_id: int
     heading: str
     text: str
+    private: bool
 
 
 class Answers:
@@ -53,16 +67,21 @@ class Answers:
         self._untold: set[int] = set()  # members who do not know yet that an answer of theirs was lost
 
     async def answer_question(
-        self, question: Question | Again | More, surface: Surface, heading: str = ""
+        self,
+        question: Question | AboutTurn,
+        surface: Surface,
+        heading: str = "",
+        asker_id: int | None = None,
     ) -> None:
         """Show the answer to a question where it was asked.
 
-        `heading` stands before it and ends in a newline; for Again and More it is made from their question.
+        `heading` stands before it and ends in a newline; for what is about a turn it is made from the turn's
+        question, and `asker_id` says who asked that (0: not known).
         """
         origin, stop = question.origin, StopSignal()
         if self.stops.is_running(origin.interaction_id):  # Discord has delivered it twice
             return
-        news = self._news(origin.user_id)
+        news = self._news(origin, surface)
         reply = LiveReply(surface, news + heading, view=stop_view(origin.interaction_id), waiting=WAITING)
         with (
             self.stops.counted(origin.interaction_id, origin.user_id, stop),
@@ -76,7 +95,7 @@ class Answers:
                     self._note(origin.interaction_id)
                     raise
                 if reply.gone:
-                    self._note(origin.interaction_id, Delivery.PARTIAL if reply.text else Delivery.NONE)
+                    self._note(origin.interaction_id, reply.remaining)
                     return
                 if end is None:  # it is being answered elsewhere
                     return
@@ -89,15 +108,20 @@ class Answers:
                     end.text,
                     note=TIME_OVER if timed_out else NOTES.get(end.finish_reason, ""),
                     footer=_footer(end) if self.footer else "",
-                    view=answer_view(end.turn_id, end.finish_reason),
+                    view=answer_view(
+                        end.turn_id, end.finish_reason, origin.user_id if asker_id is None else asker_id
+                    ),
                 )
         self._note(origin.interaction_id, delivery)
         if delivery is not Delivery.FULL and not reply.gone:
             heading = reply.heading.removeprefix(news)
-            self._lose(origin.user_id, Lost(origin.channel_id, heading, end.text))
+            self._lose(
+                origin.user_id,
+                Lost(origin.channel_id, heading, resumed(reply.fence, end.text), surface.private),
+            )
 
     async def _listen(
-        self, question: Question | Again | More, stop: StopSignal, reply: LiveReply, news: str
+        self, question: Question | AboutTurn, stop: StopSignal, reply: LiveReply, news: str
     ) -> Answer | Refusal | None:
         """Show an answer's pieces as they come, and give its end; None if nobody reads it."""
         end: Answer | Refusal | None = None
@@ -109,6 +133,7 @@ class Answers:
                     reply.show_status(place_line(event.place))
                 elif isinstance(event, Begun):
                     reply.heading = news + heading_of(event.prompt, continued=isinstance(question, More))
+                    reply.fence = open_fence(event.answer)
                 else:
                     end = event
                 if reply.gone:  # deleted by a moderator
@@ -126,17 +151,21 @@ class Answers:
 
     # The buttons
 
-    async def ask_again(self, interaction: discord.Interaction[Any], turn_id: int) -> None:
+    async def ask_again(self, interaction: discord.Interaction[Any], turn_id: int, asker_id: int) -> None:
         """Ask the question of a turn once more, in a new reply."""
-        await self._answer_press(interaction, Again, turn_id)
+        await self._answer_press(interaction, Again, turn_id, asker_id)
 
-    async def go_on(self, interaction: discord.Interaction[Any], turn_id: int) -> None:
+    async def go_on(self, interaction: discord.Interaction[Any], turn_id: int, asker_id: int) -> None:
         """Go on with a turn, in a new reply."""
-        await self._answer_press(interaction, More, turn_id)
+        await self._answer_press(interaction, More, turn_id, asker_id)
 
     async def _answer_press(
-        self, interaction: discord.Interaction[Any], kind: type[Again] | type[More], turn_id: int
+        self, interaction: discord.Interaction[Any], kind: type[AboutTurn], turn_id: int, asker_id: int
     ) -> None:
+        may_manage = interaction.permissions.manage_messages
+        if asker_id not in (0, interaction.user.id) and not may_manage:  # nobody else has to read that
+            await interaction.response.send_message(NOT_YOURS, ephemeral=True)
+            return
         private = interaction.message is not None and interaction.message.flags.ephemeral
         surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
@@ -146,9 +175,9 @@ class Answers:
             speaker=interaction.user.display_name,
             channel_name=channel_name(interaction),
             server_name=server_name(interaction),
-            may_manage=interaction.permissions.manage_messages,
+            may_manage=may_manage,
         )
-        await self.answer_question(question, surface)
+        await self.answer_question(question, surface, asker_id=asker_id)
 
     # What did not arrive
 
@@ -174,12 +203,18 @@ class Answers:
         if len(self._lost) > MOST_LOST:
             self.found(next(iter(self._lost)))
 
-    def _news(self, user_id: int) -> str:
-        """A line for a member who does not know yet that an answer was lost."""
-        if user_id not in self._untold:
+    def _news(self, origin: Origin, surface: Surface) -> str:
+        """A line for a member who does not know yet that an answer was lost.
+
+        Others read it only where they saw the question too.
+        """
+        if origin.user_id not in self._untold:
             return ""
-        self._untold.discard(user_id)
-        where = self._lost[user_id].channel_id
+        lost = self._lost[origin.user_id]
+        if not surface.private and (lost.private or lost.channel_id != origin.channel_id):
+            return ""
+        self._untold.discard(origin.user_id)
+        where = lost.channel_id
         return f"-# Your last answer in <#{where}> could not be delivered. /last shows it to you there.\n"
 
 

@@ -10,12 +10,12 @@ from discord.ext import commands
 
 from assistant import Assistant
 from assistant.attachments import UnreadableFile, plain_name
-from assistant.values import Question
 from cogs.answering import Answers, heading_of
 from cogs.attachments import FileReader
 from cogs.buttons import BUTTONS
 from cogs.choices import model_choices
-from cogs.origin import channel_name, origin_of, server_name
+from cogs.links import escaped
+from cogs.origin import question_of
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
@@ -50,22 +50,16 @@ class Ask(commands.Cog):
         await interaction.response.defer(thinking=True, ephemeral=private)
         heading = heading_of(prompt)
         try:
-            text, pictures = await self._files.read_files([attachment] if attachment else [])
+            text, pictures = await self._files.read_files(
+                [attachment] if attachment else [], interaction.user.id
+            )
         except UnreadableFile as reason:
-            await self._answers.refuse(surface, heading + discord.utils.escape_markdown(str(reason)))
+            await self._answers.refuse(surface, heading + escaped(str(reason)))
             return
         if attachment is not None:
-            heading += f"-# About {discord.utils.escape_markdown(plain_name(attachment.filename))}\n"
-        question = Question(
-            origin_of(interaction),
-            prompt,
-            private,
-            model=model,
-            attached=text,
-            pictures=pictures,
-            speaker=interaction.user.display_name,
-            channel_name=channel_name(interaction),
-            server_name=server_name(interaction),
+            heading += f"-# About {escaped(plain_name(attachment.filename))}\n"
+        question = question_of(
+            interaction, prompt, private=private, model=model, attached=text, pictures=pictures
         )
         await self._answers.answer_question(question, surface, heading)
 

@@ -9,10 +9,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from assistant.attachments import fence, plain_name
-from assistant.values import Question
 from cogs.answering import heading_of
 from cogs.messages import attachments_of, text_of
-from cogs.origin import channel_name, origin_of, server_name
+from cogs.origin import question_of
 from cogs.surfaces import ResponseSurface
 
 if TYPE_CHECKING:
@@ -72,20 +71,12 @@ class QuestionForm(discord.ui.Modal, title="Ask about this message"):
         private = message.flags.ephemeral
         surface = ResponseSurface(interaction, private=private)
         await interaction.response.defer(thinking=True, ephemeral=private)
-        files, pictures = await bot.files.read_what_can_be(attachments_of(message))
+        files, pictures = await bot.files.read_what_can_be(attachments_of(message), interaction.user.id)
         author = plain_name(message.author.display_name)
         text = text_of(message)
         said = fence(f'The question is about this message of "{author}"', text) if text else ""
-        question = Question(
-            origin_of(interaction),
-            prompt,
-            private,
-            speaker=interaction.user.display_name,
-            channel_name=channel_name(interaction),
-            server_name=server_name(interaction),
-            attached="\n\n".join(filter(None, (said, files))),
-            pictures=pictures,
-        )
+        attached = "\n\n".join(filter(None, (said, files)))
+        question = question_of(interaction, prompt, private=private, attached=attached, pictures=pictures)
         guild = interaction.guild_id or "@me"
         link = f"https://discord.com/channels/{guild}/{message.channel.id}/{message.id}"
         heading = f"{heading_of(prompt)}-# About [this message](<{link}>)\n"

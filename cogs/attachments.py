@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 import discord
 
@@ -15,17 +16,20 @@ log = logging.getLogger(__name__)
 
 MAX_FILES = 4
 FETCH_SECONDS = 30.0
-FILES_AT_ONCE = 8
+FILES_AT_ONCE = 4
 
 
 class FileReader:
-    """Reads what members attach, a few files at a time: each may take 20 MB while it is read."""
+    """Reads what members attach: a few files at a time, since each may take 20 MB while it is read, and one
+    of each member, so that nobody's slow files keep others waiting.
+    """
 
     def __init__(self) -> None:
         self._room = asyncio.Semaphore(FILES_AT_ONCE)
+        self._of_member: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def read_files(
-        self, attachments: Sequence[discord.Attachment]
+        self, attachments: Sequence[discord.Attachment], user_id: int
     ) -> tuple[str, tuple[AttachedPicture, ...]]:
         """The texts and the pictures of at most four files that a member gave along with a question.
 
@@ -33,17 +37,17 @@ class FileReader:
         """
         if len(attachments) > MAX_FILES:
             raise UnreadableFile(f"At most {MAX_FILES} files go along with a question. Attach fewer.")
-        return _collect([await self._read(attachment) for attachment in attachments])
+        return _collect([await self._read(attachment, user_id) for attachment in attachments])
 
     async def read_what_can_be(
-        self, attachments: Sequence[discord.Attachment]
+        self, attachments: Sequence[discord.Attachment], user_id: int
     ) -> tuple[str, tuple[AttachedPicture, ...]]:
         """The same for files that merely belong to a message asked about: the model is told of the others."""
         found: list[Attached] = []
         unread = [plain_name(attachment.filename) for attachment in attachments[MAX_FILES:]]
         for attachment in attachments[:MAX_FILES]:
             try:
-                found.append(await self._read(attachment))
+                found.append(await self._read(attachment, user_id))
             except UnreadableFile:
                 unread.append(plain_name(attachment.filename))
         text, pictures = _collect(found)
@@ -51,11 +55,11 @@ class FileReader:
         note = f"The message also has files that you cannot see: {names}." if unread else ""
         return "\n\n".join(filter(None, (text, note))), pictures
 
-    async def _read(self, attachment: discord.Attachment) -> Attached:
+    async def _read(self, attachment: discord.Attachment, user_id: int) -> Attached:
         """Fetch and read one file; one that says it is too large is not fetched. Raises UnreadableFile."""
         name = attachment.filename
         check_size(name, attachment.size)
-        async with self._room:
+        async with self._of_member.setdefault(user_id, asyncio.Lock()), self._room:
             try:
                 async with asyncio.timeout(FETCH_SECONDS):
                     data = await attachment.read()

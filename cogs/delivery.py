@@ -13,7 +13,8 @@ from typing import Any
 import discord
 
 from cogs.discord_calls import Call, Outcome
-from cogs.links import displayable, sendable
+from cogs.fences import Fence, resumed
+from cogs.links import displayable, escaped, sendable
 from cogs.splitting import add_line, shorten, split_text, units
 from cogs.surfaces import Surface
 
@@ -34,6 +35,9 @@ LEAST_BYTES_PER_SECOND = 250_000
 STILL_WRITING = "-# Still writing. At the end the whole answer comes as a file."
 IN_FILE = "-# The answer goes on in the file, which holds all of it."
 TOO_LARGE = "-# The answer goes on, but as a file it is larger than this server takes. Ask for a shorter one."
+NO_FILE = (
+    "-# The rest did not fit, and Discord took no file with the whole answer here. Ask for a shorter one."
+)
 BLOCKED = "A filter of this server or of Discord did not let the answer through. /last shows it to you alone."
 
 
@@ -88,6 +92,7 @@ class LiveReply:
         """
         self.heading = heading
         self.text = ""  # as much as has come
+        self.fence: Fence | None = None  # the code block that the text goes on in
         self.gone = False  # somebody deleted a message of it: nobody wants more
         self.blocked = False  # a filter stopped it, and that has been said
         self._surface = surface
@@ -95,13 +100,17 @@ class LiveReply:
         self._view = view
         self._waiting = waiting
         self._when_blocked = when_blocked
+        self._visible = False  # whether any of the text can be shown yet
+        self._refused = False
         self._status = ""
         self._messages = [_Sent()]
         self._may_go_on = True  # whether a message that follows may be begun before the end
         self._quiet = False  # no more edits before the end
         self._ended = False
         self._changed = asyncio.Event()
-        self._woken = asyncio.Event()  # the pace need not be kept: it is the end, or the first text
+        self._woken = (
+            asyncio.Event()
+        )  # the pace need not be kept: it is the end, or the first that can be seen
         self._editing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -116,18 +125,24 @@ class LiveReply:
 
     def show(self, text: str) -> None:
         """Have the text so far shown as soon as the pace allows."""
-        if not self.text:
-            self._woken.set()
         self.text = text
+        if not self._visible and self._displayable(text, ended=False).strip():
+            self._visible = True
+            self._woken.set()
         self._stop_timer()
         self._change()
 
     def show_status(self, line: str) -> None:
         """Have a line shown in place of the text that has not come yet."""
-        if not self.text:
+        if not self._visible:
             self._status = line
             self._stop_timer()
             self._change()
+
+    @property
+    def remaining(self) -> Delivery:
+        """How much there is of an answer of which somebody deleted the message that grew."""
+        return Delivery.PARTIAL if len(self._messages) > 1 else Delivery.NONE
 
     async def finish_text(
         self,
@@ -143,21 +158,28 @@ class LiveReply:
         `note` is a line that has to be seen; `footer` one that is left out where it would take a message.
         `in_one`: it is not known what stands below the first message, so what is longer comes as a file.
         """
-        parts = [part.shown for part in split_text(self.heading + displayable(text))]
-        files: Sequence[Upload] = ()
-        if note:
-            parts = add_line(parts, note)
-        if len(parts) > (1 if in_one else MOST_MESSAGES):
-            content = sendable(text).encode()
-            fits = len(content) <= self._surface.file_limit
-            files = [Upload("answer.md", content)] if fits else ()
-            # What is shown already is beginning enough.
-            parts = parts[: len(self._messages)]
-            lines = (IN_FILE if fits else TOO_LARGE, note, footer)
-            parts[-1] = shorten(parts[-1], "\n".join(line for line in lines if line))
-        elif footer and len(with_footer := add_line(parts, footer)) == len(parts):
-            parts = with_footer
-        return await self.finish(parts, files=files, view=view)
+        whole = [part.shown for part in split_text(self.heading + self._displayable(text))]
+        parts = add_line(whole, note) if note else whole
+        if len(parts) <= (1 if in_one else MOST_MESSAGES):
+            if footer and len(with_footer := add_line(parts, footer)) == len(parts):
+                parts = with_footer
+            return await self.finish(parts, view=view)
+
+        def beginning(messages: int, *lines: str) -> list[str]:
+            last = "\n".join(line for line in (*lines, note, footer) if line)
+            return [*whole[: messages - 1], shorten(whole[messages - 1], last)]
+
+        content = sendable(text).encode()
+        # What is shown already is beginning enough.
+        shown = min(len(self._messages), len(whole))
+        if len(content) > self._surface.file_limit:
+            return await self.finish(beginning(shown, TOO_LARGE), view=view)
+        files = [Upload("answer.md", content)]
+        delivery = await self.finish(beginning(shown, IN_FILE), files=files, view=view)
+        if not self._refused:
+            return delivery
+        delivery = await self.finish(beginning(min(MOST_MESSAGES, len(whole)), NO_FILE), view=view)
+        return Delivery.PARTIAL if delivery is Delivery.FULL else delivery
 
     async def finish(
         self,
@@ -182,7 +204,10 @@ class LiveReply:
             return Delivery.FULL
         if not self.gone:
             log.warning("the answer to %s could not be delivered", self._surface.name)
-        return Delivery.PARTIAL if arrived or seen else Delivery.NONE
+        return Delivery.PARTIAL if arrived or (seen and not self.gone) else Delivery.NONE
+
+    def _displayable(self, text: str, *, ended: bool = True) -> str:
+        return displayable(resumed(self.fence, text, ended=ended), ended=ended)
 
     # While the answer grows
 
@@ -198,7 +223,7 @@ class LiveReply:
                 break
             self._changed.clear()
             self._woken.clear()
-            pause = self._calls.pace_seconds * (1 if self.text else STATUS_PACE)
+            pause = self._calls.pace_seconds * (1 if self._visible else STATUS_PACE)
             if not self._calls.only_needed:
                 pause = max(pause, await self._bring_up_to_date())
             try:
@@ -209,7 +234,9 @@ class LiveReply:
 
     async def _bring_up_to_date(self) -> float:
         """Edit the message that grows, and begin the next where it is full; seconds to wait afterwards."""
-        text = displayable(self.text, ended=False) or self._status
+        text = self._displayable(self.text, ended=False) if self._visible else self._status
+        if not text:
+            return 0.0
         parts = [part.shown for part in split_text(self.heading + text)]
         place = len(self._messages) - 1
         if len(parts) <= place:
@@ -291,6 +318,7 @@ class LiveReply:
         elif self.blocked:
             await self._insist(lambda: self._follow_up(self._when_blocked, None))
         self.gone = self.gone or outcome is Outcome.DELETED
+        self._refused = outcome is Outcome.REFUSED
         return outcome is Outcome.ARRIVED
 
     async def _insist(self, send: Callable[[], Awaitable[Call]]) -> Outcome:
@@ -333,4 +361,4 @@ def quote(text: str, limit: int = 200) -> str:
     line = " ".join(sendable(text).split())
     if units(line) > limit:
         line = split_text(line, limit - 1)[0].shown + "…"
-    return discord.utils.escape_markdown(line)
+    return escaped(line)

@@ -104,15 +104,25 @@ class DiscordCalls:
 
     @property
     def only_needed(self) -> bool:
-        """Whether to send nothing but what is needed: no edits while an answer is being written."""
+        """Whether to send nothing but what is needed, since Discord bans who sends too much that is invalid.
+
+        Needed are first responses, the last edit of an answer and notices. Edits while an answer is being
+        written are not, nor that the bot is seen typing, nor what a channel is called.
+        """
         return self.resting_seconds > 0 or self.invalid_requests >= MOST_INVALID
 
-    async def attempt(self, request: Awaitable[Any], more_seconds: float = 0.0) -> Call:
+    async def attempt(
+        self, request: Awaitable[Any], more_seconds: float = 0.0, *, needed: bool = True
+    ) -> Call:
         """Await one request to Discord, for `call_seconds` at most and `more_seconds` that its files take.
 
-        Raises only when it is cancelled.
+        One that is not needed is not sent while `only_needed` holds. Raises only when it is cancelled.
         """
         call = Call()
+        if not needed and self.only_needed:
+            if asyncio.iscoroutine(request):
+                request.close()
+            return call
         token = _current.set(call)
         try:
             async with asyncio.timeout(self.call_seconds + more_seconds) as call.deadline:
@@ -152,7 +162,9 @@ class DiscordCalls:
         if status in (401, 403, 429) and headers.get("X-RateLimit-Scope") != "shared":
             self._invalid.append(self.clock())
             if self.invalid_requests == MOST_INVALID:
-                log.error("Discord refused %d requests in ten minutes: edits are held back", MOST_INVALID)
+                log.error(
+                    "Discord refused %d requests in ten minutes: only needed ones are sent", MOST_INVALID
+                )
         if status == 429 and "Via" not in headers:  # not from Discord, but from what stands before it
             seconds = retry_after or BAN_SECONDS
             self._banned_until = max(self._banned_until, self.clock() + seconds)

@@ -22,8 +22,6 @@ def sentence_for(error: Exception) -> str:
         return "Only the bot's host can see this."
     if isinstance(error, app_commands.NoPrivateMessage):
         return "This works only in a server."
-    if isinstance(error, app_commands.CommandOnCooldown):
-        return f"Please wait {error.retry_after:.0f} seconds."
     if isinstance(error, (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch)):
         return "This command has changed with an update. Restart Discord to see its new form."
     return SORRY

@@ -8,11 +8,10 @@ preview.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from cogs.splitting import Fence, next_fence
+from cogs.fences import FENCE, for_discord
 
 # An open bracket further back than this is taken for no link, so that no text waits for it in vain.
 MOST_HELD_BACK = 1000
@@ -28,25 +27,35 @@ _TARGET = rf"""
     (?: \s++ (?: "[^"]*+" | '[^']*+' | \([^()]*+\) ) )?
     \s*+ \)
     """
+# What would format a line, and addresses, in which the same letters format nothing.
+_MARK = re.compile(r"(?P<address>https?://[^\s<>\[\]()`*|\\]+)|[\\`*_~|\[\]]|^(?:[>#]|-(?=[\s#]))")
+_PARAGRAPH_END = re.compile(r"(?<=\n)(?=\s*?\n)")
 # Discord makes links of targets with a scheme alone; others it shows as they are written.
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def displayable(text: str, *, ended: bool = True) -> str:
-    """What is shown of a model's text. While it has not ended, a link that is being written is held back.
+    """What is shown of a model's text. While it has not ended, what is not decided is held back at its end.
 
     So what is shown of a text that grows is the beginning of what will be shown in the end.
     """
-    text = sendable(text, ended)
+    text = for_discord(sendable(text, ended), ended=ended)
     if not ended:
         text = text.removesuffix("!")  # it may be the first mark of a picture
     if "[" not in text:
         return text
-    blocks = list(_blocks(text, ended))
-    return "".join(
-        block if is_code else _show_targets(block, ended or number < len(blocks))
-        for number, (block, is_code) in enumerate(blocks, 1)
-    )
+    # Between fences stands code, each other time.
+    blocks = text.split(FENCE)
+    shown = [
+        block if place % 2 else _show_links(block, ended or place < len(blocks) - 1)
+        for place, block in enumerate(blocks)
+    ]
+    return FENCE.join(shown)
+
+
+def escaped(text: str) -> str:
+    """A member's own text in one line, shown as it is written; only plain addresses stay links."""
+    return _MARK.sub(lambda found: found[0] if found["address"] else f"\\{found[0]}", text)
 
 
 def sendable(text: str, ended: bool = True) -> str:
@@ -61,34 +70,13 @@ def sendable(text: str, ended: bool = True) -> str:
     return text
 
 
-def _blocks(text: str, ended: bool) -> Iterator[tuple[str, bool]]:
-    """Paragraphs and code blocks, each with whether it is code; joined, they are the text.
-
-    While it has not ended, a last line that may open a code block is left out. Blocks of tildes are text,
-    for Discord shows them so.
-    """
-    fence: Fence | None = None
-    block, at = "", 0
-    for line in text.split("\n"):
-        at += len(line) + 1
-        complete = at <= len(text)
-        after = _next_fence(line, fence)
-        if fence is None and after is not None:
-            if not (ended or complete):
-                break
-            yield block, False
-            block = ""
-        block += line + "\n" * complete
-        if after is None and (fence is not None or (complete and not line.strip())):
-            yield block, fence is not None
-            block = ""
-        fence = after
-    yield block, fence is not None
-
-
-def _next_fence(line: str, fence: Fence | None) -> Fence | None:
-    after = next_fence(line, fence)
-    return after if after is not None and after.marker[0] == "`" else None
+def _show_links(text: str, ended: bool) -> str:
+    """Text outside of code with the targets of its links shown; no link goes beyond its paragraph."""
+    paragraphs = _PARAGRAPH_END.split(text)
+    return "".join(
+        _show_targets(paragraph, ended or place < len(paragraphs) - 1)
+        for place, paragraph in enumerate(paragraphs)
+    )
 
 
 def _show_targets(text: str, ended: bool) -> str:

@@ -14,8 +14,10 @@ from discord.ext import commands
 from assistant.attachments import UnreadableFile
 from assistant.values import Origin, Question
 from cogs.discord_calls import DiscordCalls, Outcome
+from cogs.links import escaped
 from cogs.messages import with_names
 from cogs.origin import role_ids_of
+from cogs.places import Place, Places
 from cogs.surfaces import ReplySurface
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 KINDS = (discord.MessageType.default, discord.MessageType.reply)
 
 HINT = "Write your question along with the mention, or use /ask."
+# A reply may come at any time; later than this nobody waits for it.
+LONGEST_WAIT_SECONDS = 3600.0
 # Discord shows a bot as typing for about ten seconds.
 TYPING_SECONDS = 8.0
 
@@ -35,6 +39,7 @@ class Mention(commands.Cog):
 
     def __init__(self, bot: Colloquy) -> None:
         self._bot = bot
+        self._places = Places(bot)
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
@@ -59,10 +64,11 @@ class Mention(commands.Cog):
             return
         async with _typing(self._bot.calls, message.channel, surface.shown):
             try:
-                files, pictures = await self._bot.files.read_files(message.attachments)
+                files, pictures = await self._bot.files.read_files(message.attachments, message.author.id)
             except UnreadableFile as reason:
-                await self._bot.answers.refuse(surface, discord.utils.escape_markdown(str(reason)))
+                await self._bot.answers.refuse(surface, escaped(str(reason)))
                 return
+            place = await self._places.find(message.channel.id, guild_id) if guild_id else Place()
             question = Question(
                 Origin(
                     message.id,
@@ -70,13 +76,16 @@ class Mention(commands.Cog):
                     message.channel.id,
                     message.author.id,
                     role_ids_of(message.author),
-                    message.channel.parent_id if isinstance(message.channel, discord.Thread) else None,
+                    place.parent_id,
                     self._bot.seal.close(message.channel.id),
                 ),
                 prompt,
                 speaker=message.author.display_name,
+                channel_name=place.name,
+                server_name=place.server_name,
                 attached=files,
                 pictures=pictures,
+                longest_wait_seconds=LONGEST_WAIT_SECONDS,
             )
             await self._bot.answers.answer_question(question, surface)
 
@@ -93,7 +102,7 @@ async def _typing(
                 async with asyncio.timeout(TYPING_SECONDS):
                     await shown.wait()
             except TimeoutError:
-                await calls.attempt(channel.typing())
+                await calls.attempt(channel.typing(), needed=False)
 
     task = asyncio.create_task(type_on())
     try:

@@ -10,7 +10,11 @@ import discord
 # Neither is privileged: Discord delivers the text of what mentions the bot, replies to it or is sent to it.
 INTENTS = discord.Intents(guild_messages=True, dm_messages=True)
 PERMISSIONS = discord.Permissions(
-    view_channel=True, send_messages=True, send_messages_in_threads=True, read_message_history=True
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    read_message_history=True,
+    attach_files=True,
 )
 
 MENTION = re.compile(r"<@!?([0-9]{15,20})>")

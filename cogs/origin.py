@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from assistant.values import Origin
+from assistant.values import AttachedPicture, Origin, Question
 
 
 def origin_of(interaction: discord.Interaction[Any]) -> Origin:
@@ -21,6 +21,29 @@ def origin_of(interaction: discord.Interaction[Any]) -> Origin:
         role_ids_of(interaction.user),
         channel.parent_id if isinstance(channel, discord.Thread) else None,
         interaction.client.seal.close(interaction.token),
+    )
+
+
+def question_of(
+    interaction: discord.Interaction[Any],
+    prompt: str,
+    *,
+    private: bool,
+    model: str | None = None,
+    attached: str = "",
+    pictures: tuple[AttachedPicture, ...] = (),
+) -> Question:
+    """A member's question, with who asks it and where."""
+    return Question(
+        origin_of(interaction),
+        prompt,
+        private,
+        model=model,
+        speaker=interaction.user.display_name,
+        channel_name=channel_name(interaction),
+        server_name=server_name(interaction),
+        attached=attached,
+        pictures=pictures,
     )
 
 

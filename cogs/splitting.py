@@ -2,7 +2,8 @@
 
 A part is what one message shows, and the stretch of the text that it stands for: joined, the stretches are
 the text. A part that has another one behind it is complete: it stays the same however much text is appended,
-so that an answer can be cut while it is still being written.
+so that an answer can be cut while it is still being written. Code blocks are read as Discord does: a text
+that may have other fences goes through `cogs.fences` first.
 """
 
 from __future__ import annotations
@@ -13,16 +14,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from cogs.fences import INVISIBLE, Fence, next_fence
+
 # Discord counts what it calls characters; UTF-16 units are the count that is never too small.
 MESSAGE_UNITS = 2000
-# Discord strips space at a message's begin; behind this mark, which shows nothing, indentation stays.
-INVISIBLE = "\u200b"
-
 # Deeper indentation at a message's begin would be all there is to see.
 MOST_INDENTATION = 100
 
-# A longer line after the mark is no language, and no line to be repeated in every part.
-_FENCE = re.compile(r"([^\S\n]{0,12})(`{3,20}(?!`)|~{3,20}(?!~))([^\n]{0,60})$")
+_HEADING = re.compile("#{1,3} ")
 _SENTENCE_END = re.compile(r"[.!?…]['\")\]”’»]*(?=\s)|[。！？][」』”’）]*")
 
 
@@ -34,47 +33,9 @@ class Part:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """The line that opened the code block we are in."""
-
-    indent: str
-    marker: str
-    language: str
-
-    @property
-    def opening(self) -> str:
-        """The line that opens the block again in the next message."""
-        return f"{self.indent}{self.marker}{self.language}\n"
-
-    def closing(self, text: str) -> str:
-        """The shortest end of the block, for a message that reads `text` so far."""
-        last = text.rpartition("\n")[2].strip()
-        if "\n" in text and last and not last.strip(self.marker[0]) and len(last) <= len(self.marker):
-            return self.marker[len(last) :]  # its own end was being written
-        return "\n" + self.indent + self.marker
-
-
 def units(text: str) -> int:
     """The length of `text` in UTF-16 units."""
     return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
-
-
-def next_fence(line: str, fence: Fence | None) -> Fence | None:
-    """The code block that is open after this line, given the one before it."""
-    if "```" not in line and "~~~" not in line:
-        return fence
-    match = _FENCE.match(line)
-    if match is None:
-        return fence
-    indent, marker, info = match.groups()
-    if fence is None:
-        if marker[0] == "`" and "`" in info:
-            return None  # code within a line
-        language = info.split()[0] if info.strip() else ""
-        return Fence(indent, marker, language if len(language) <= 30 else "")
-    closes = marker[0] == fence.marker[0] and len(marker) >= len(fence.marker) and not info.strip()
-    return None if closes else fence
 
 
 def split_text(text: str, limit: int = MESSAGE_UNITS) -> list[Part]:
@@ -128,6 +89,7 @@ def _next_part(text: str, at: int, fence: Fence | None, limit: int) -> tuple[int
     if fence is not None:
         opening = fence.opening
     else:
+        # Discord strips space at a message's begin, but not behind a mark that shows nothing.
         first = text[at : at + limit].partition("\n")[0]
         opening = INVISIBLE if first[0].isspace() and next_fence(first, None) is None else ""
     end = len(text.rstrip())
@@ -147,10 +109,12 @@ def _show(opening: str, piece: str, fence: Fence | None) -> tuple[str, Fence | N
     lines = piece.split("\n")
     for line in lines:
         before, fence = fence, next_fence(line, fence)
-    if fence is not None and before is None and len(lines) > 1:
+    if fence is not None and before is None:
         # A block of which nothing but its first line has come would show as three marks.
-        return opening + piece[: -len(lines[-1])].rstrip(), None
-    return opening + piece + (fence.closing(opening + piece) if fence else ""), fence
+        if len(lines) > 1:
+            return opening + piece[: -len(lines[-1])].rstrip(), None
+        piece += f"\n{INVISIBLE}"
+    return opening + piece + (fence.closing if fence else ""), fence
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +126,7 @@ class _Line:
     fence: Fence | None  # the code block that is open before it
     used: int  # units before it
     after_blank: bool
-    after_opening: bool  # the line before it opened a code block
+    bound: bool  # the line before it opened a code block, or is a heading: none of these ends a message
 
     @property
     def inside(self) -> bool:
@@ -172,13 +136,12 @@ class _Line:
 
 def _lines(window: str, opening: str, fence: Fence | None) -> Iterator[_Line]:
     """The window's lines that are not blank."""
-    start, used, after_blank, after_opening = 0, units(opening), False, False
+    start, used, after_blank, bound = 0, units(opening), False, False
     for text in window.split("\n"):
         if text.strip():
-            yield _Line(start, text, fence, used, after_blank, after_opening)
-            after_opening = fence is None
-            fence = next_fence(text, fence)
-            after_opening = after_opening and fence is not None
+            yield _Line(start, text, fence, used, after_blank, bound)
+            before, fence = fence, next_fence(text, fence)
+            bound = before is None and (fence is not None or _HEADING.match(text) is not None)
         after_blank = not text.strip()
         start, used = start + len(text) + 1, used + units(text) + 1
 
@@ -186,33 +149,36 @@ def _lines(window: str, opening: str, fence: Fence | None) -> Iterator[_Line]:
 def _find_cut(window: str, opening: str, fence: Fence | None, limit: int) -> int:
     """Where to cut a window that is too long for one message; at least one character.
 
-    A cut in the first half would waste the message, and is only made where a line must not be cut.
+    A cut that leaves more than a quarter of the message empty takes messages that nobody needs. It is only
+    made where a line must not be cut; code that fills half of it is cut between its lines too.
     """
-    before_paragraph = before_line = before_any = last = 0
+    before_paragraph = before_line = before_any = before_code = last = 0
     long: _Line | None = None  # the line that the message's end falls into
     for line in _lines(window, opening, fence):
-        closing = units(line.fence.closing(opening + window[: line.start].rstrip())) if line.fence else 0
+        closing = units(line.fence.closing) if line.fence else 0
         if line.used - 1 + closing > limit:
             break
         long = line
-        if line.after_opening:
+        if line.bound:
             continue
         last = line.start
-        if line.used > limit // 2:
+        if line.fence and line.used > limit // 2:
+            before_code = line.start
+        if line.used > limit * 3 // 4:
             before_any = line.start
             if not line.inside:
                 before_line = line.start
                 if line.after_blank:
                     before_paragraph = line.start
-    if cut := before_paragraph or before_line or before_any:
-        return cut
     assert long is not None
+    if cut := before_paragraph or before_line or before_any or (before_code if long.fence else 0):
+        return cut
     return last if last and long.text.startswith("|") else _cut_line(window, long, last, limit)
 
 
 def _cut_line(window: str, line: _Line, last: int, limit: int) -> int:
     """Where to cut within a line; `last` is where the last line begins that may begin a message."""
-    closing = units(line.fence.closing("")) if line.fence else 0
+    closing = units(line.fence.closing) if line.fence else 0
     end = _within(window, line.start, limit - line.used - closing)
     least = max(line.start, _within(window, 0, limit // 2))
     if not line.fence:

@@ -31,6 +31,7 @@ class Surface(Protocol):
     name: str  # for the log
     expires_at: float | None  # on the event loop's clock; None: never
     file_limit: int  # bytes
+    private: bool  # whether only the member sees it
 
     async def edit(self, message: Any, fields: Fields) -> None:
         """Change a message: the first one (None), or one that `follow_up` gave."""
@@ -47,7 +48,7 @@ class ResponseSurface:
 
     def __init__(self, interaction: discord.Interaction[Any], *, private: bool = False) -> None:
         self._interaction = interaction
-        self._private = private
+        self.private = private
         self.calls: DiscordCalls = interaction.client.calls
         self.name = f"interaction {interaction.id}"
         # Counted from now and not by Discord's clock, which may differ from ours.
@@ -65,7 +66,7 @@ class ResponseSurface:
     async def follow_up(self, fields: Fields) -> discord.WebhookMessage:
         """Send a follow-up."""
         given = _given(fields)
-        return await self._interaction.followup.send(**given, ephemeral=self._private, wait=True)
+        return await self._interaction.followup.send(**given, ephemeral=self.private, wait=True)
 
 
 class LeftSurface:
@@ -78,6 +79,7 @@ class LeftSurface:
         self._message = message
         self.calls = calls
         self.name = f"message {message.id}"
+        self.private = message.flags.ephemeral
         self.expires_at: float | None = None  # soon; a call says so then
         self.file_limit = LEAST_FILE_LIMIT
 
@@ -87,8 +89,7 @@ class LeftSurface:
 
     async def follow_up(self, fields: Fields) -> discord.WebhookMessage:
         """Send a follow-up, for as many to see as the response itself."""
-        private = self._message.flags.ephemeral
-        return await self._webhook.send(**_given(fields), ephemeral=private, wait=True)
+        return await self._webhook.send(**_given(fields), ephemeral=self.private, wait=True)
 
 
 class ReplySurface:
@@ -98,15 +99,17 @@ class ReplySurface:
         self._message = message
         self._reply: discord.Message | None = None
         self._sent = 0
+        self._tried = ""  # the nonce of the last try
         self.shown = asyncio.Event()
         self.calls = calls
         self.name = f"message {message.id}"
         self.expires_at: float | None = None
         self.file_limit = LEAST_FILE_LIMIT
+        self.private = False
 
     async def tell(self, sentence: str) -> None:
         """Let one sentence be the whole reply."""
-        await self.edit(None, {"content": sentence})
+        await self.edit(None, {"content": sentence, "view": None})
 
     async def edit(self, message: discord.Message | None, fields: Fields) -> None:
         """Send or edit the reply, or edit a message that followed it."""
@@ -120,6 +123,7 @@ class ReplySurface:
         except discord.HTTPException as error:
             if error.code != MAY_NOT_REPLY:
                 raise
+            self._tried = ""
             self._reply = await self._send(fields)
         self.shown.set()
 
@@ -130,7 +134,12 @@ class ReplySurface:
     async def _send(self, fields: Fields, **more: Any) -> discord.Message:
         # What seemed to fail may be there all the same: of two with one nonce, Discord makes one message.
         nonce = f"{self._message.id}-{self._sent}"
+        repeated, self._tried = self._tried == nonce, nonce
         message = await self._message.channel.send(**_given(fields), nonce=nonce, **more)
+        if repeated:  # it may show what was sent then
+            for file in fields.get("files") or ():
+                file.reset()
+            await message.edit(**_as_edit(fields))
         self._sent += 1
         return message
 

@@ -104,7 +104,7 @@ class Unfinished(commands.Cog):
                 delivery = await reply.finish_text(
                     turn.answer,
                     note=NOTES.get(turn.finish_reason, ""),
-                    view=answer_view(turn.turn_id, turn.finish_reason),
+                    view=answer_view(turn.turn_id, turn.finish_reason, turn.user_id),
                     in_one=True,
                 )
                 self._bot.assistant.deliveries.note(left.interaction_id, delivery.value)

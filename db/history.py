@@ -21,7 +21,7 @@ COLUMNS = [
     history.c[name]
     for name in (
         *("turn_id", "role", "content", "channel_id", "private_to", "user_id", "finish_reason"),
-        *("speaker", "attached", "pictures"),
+        *("speaker", "attached", "pictures", "model"),
     )
 ]
 
@@ -73,11 +73,12 @@ class NewTurn:
     speaker: str = ""
     attached: str = ""
     pictures: tuple[StoredPicture, ...] = ()
+    model: str = ""  # that was chosen for it; "": none was
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer. `pictures` is how many went along."""
+    """One question with its answer. `pictures` is how many went along; `model` as in NewTurn."""
 
     turn_id: int
     key: ConversationKey
@@ -88,6 +89,7 @@ class Turn:
     speaker: str = ""
     attached: str = ""
     pictures: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ async def add_turn(connection: AsyncConnection, turn: NewTurn) -> None:
         "speaker": storable(turn.speaker),
         "attached": storable(turn.attached),
         "pictures": len(turn.pictures),
+        "model": turn.model,
         "finish_reason": "",
     }
     answer = {
@@ -175,6 +178,7 @@ async def add_turn(connection: AsyncConnection, turn: NewTurn) -> None:
         "speaker": "",
         "attached": "",
         "pictures": 0,
+        "model": "",
         "finish_reason": turn.finish_reason,
     }
     await connection.execute(insert(history), [common | question, common | answer])

@@ -61,6 +61,7 @@ class ChatRequest:
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+    needed: int = 1  # how many messages at the end are no history, and have to be sent
 
 
 @dataclass(frozen=True, slots=True)

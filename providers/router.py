@@ -115,6 +115,14 @@ class Router(Generic[P]):
             raise NoSuchModel(f"nobody offers {model!r}")
         return found
 
+    def offers(self, model: str | None) -> bool:
+        """Whether there is such a model, or whether none is named."""
+        try:
+            self.offering(model)
+        except NoSuchModel:
+            return False
+        return True
+
     def healths(self) -> Iterator[tuple[Route[P], Key, Health]]:
         """Every provider and key of the chain, with what keeps it from being asked, if anything does."""
         self._keep_up()
@@ -152,12 +160,12 @@ class ChatRouter(Router[ChatProvider]):
     def _choose(self, request: ChatRequest) -> tuple[Sequence[Route[ChatProvider]], str]:
         """The routes that a request may go, and what the host is told it is for.
 
-        Pictures of earlier turns are left out for a model that does not see; the question's own are not.
-        Raises NoSuchModel, and CannotSee when the question has pictures and all routes are blind.
+        Pictures of earlier turns are left out for a model that does not see; those that are needed are not.
+        Raises NoSuchModel, and CannotSee when there are some and all routes are blind.
         """
         routes = self.offering(request.model)
         purpose = f"answers of {request.model}" if request.model else "answers"
-        if routes and request.messages[-1].pictures:
+        if routes and any(message.pictures for message in request.messages[-request.needed :]):
             seeing, purpose = tuple(route for route in routes if route.sees), f"{purpose} about pictures"
             if not seeing:
                 able = [route.label for route in (*self.routes, *self.others) if route.sees]
@@ -169,9 +177,11 @@ class ChatRouter(Router[ChatProvider]):
             routes = seeing
         return routes, purpose
 
-    def expected(self, model: str | None) -> Route[ChatProvider]:
-        """The route that would be asked first, of a chain that is not empty. Raises NoSuchModel."""
+    def expected(self, model: str | None, needed: Sequence[Message] = ()) -> Route[ChatProvider]:
+        """The route that would be asked first for this, of a chain that is not empty. Raises NoSuchModel."""
         offered = self.offering(model)
+        if any(message.pictures for message in needed):
+            offered = tuple(route for route in offered if route.sees) or offered
         return next(filter(self.is_ready, offered), offered[0])
 
     async def stream(
@@ -267,8 +277,8 @@ class ChatRouter(Router[ChatProvider]):
                     lease.fail(error)  # at once: other questions must not ask this key while it is booked
                     await ledger.fail(error, spent if error.maybe_billed or seen else None)
                     too_long = isinstance(error, PromptTooLong)
-                    if too_long and request is whole and len(request.messages) > 2:
-                        request = replace(request, messages=shorten(request.messages))
+                    if too_long and request is whole and len(request.messages) > 1 + request.needed:
+                        request = replace(request, messages=shorten(request.messages, request.needed))
                         walk.again(route, lease)
                     else:
                         await walk.failed(route, lease, error)
@@ -316,12 +326,12 @@ def without_pictures(request: ChatRequest) -> ChatRequest:
     return replace(request, messages=tuple(replace(message, pictures=()) for message in request.messages))
 
 
-def shorten(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The conversation without the older half of its history: system prompt and question stay."""
+def shorten(messages: tuple[Message, ...], needed: int = 1) -> tuple[Message, ...]:
+    """The conversation without the older half of its history: system prompt and what is needed stay."""
     first = 1 if messages[0].role == "system" else 0
-    history = messages[first:-1]
+    history, last = messages[first:-needed], messages[-needed:]
     kept = history[(len(history) // 2 + 1) // 2 * 2 :]  # whole turns
-    return (*messages[:first], *kept, messages[-1])
+    return (*messages[:first], *kept, *last)
 
 
 def as_provider_error(reason: Exception, *said: str) -> ProviderError:

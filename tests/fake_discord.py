@@ -28,6 +28,7 @@ from tests.fake_discord_faults import Fault, RateLimit
 from tests.fake_discord_gateway import Gateway
 from tests.fake_discord_records import (
     API,
+    GUILD_ID,
     JSON,
     DiscordState,
     FakeInteraction,
@@ -38,6 +39,7 @@ from tests.fake_discord_records import (
 from tests.fake_discord_rest import REQUEST_LIMIT, RestApi
 
 __all__ = [
+    "GUILD_ID",
     "FakeDiscord",
     "FakeInteraction",
     "FakeMessage",
@@ -49,7 +51,6 @@ __all__ = [
 
 MEMBER = FakeUser(200_000_000_000_000_001, "ada", "Ada")
 CHANNEL_ID = 300_000_000_000_000_001
-GUILD_ID = 400_000_000_000_000_001
 MEMBER_PERMISSIONS = Permissions(
     view_channel=True, send_messages=True, attach_files=True, use_application_commands=True
 ).value

@@ -12,6 +12,7 @@ from tests.fake_discord_faults import json_response, unknown_message
 from tests.fake_discord_interactions import InteractionApi
 from tests.fake_discord_records import (
     API,
+    GUILD_ID,
     JSON,
     SENT,
     DiscordState,
@@ -40,10 +41,20 @@ class MessageApi(InteractionApi):
         channel = API + "/channels/{channel_id}"
         app.add_routes(
             [
+                web.get(channel, self._get_channel),
+                web.get(API + "/guilds/{guild_id}", self._get_guild),
                 web.post(channel + "/typing", self._post_typing),
                 web.patch(channel + "/messages/{message_id}", self._patch_channel_message),
             ]
         )
+
+    async def _get_channel(self, request: web.Request) -> web.Response:
+        number = request.match_info["channel_id"]
+        usual = {"id": number, "type": 0, "guild_id": str(GUILD_ID), "name": "general", "position": 0}
+        return json_response(usual | self._state.channels.get(int(number), {}))
+
+    async def _get_guild(self, request: web.Request) -> web.Response:
+        return json_response({"id": request.match_info["guild_id"], "name": "The server"})
 
     async def _post_typing(self, request: web.Request) -> web.Response:
         return web.Response(status=204)

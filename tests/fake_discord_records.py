@@ -13,6 +13,7 @@ from aiohttp import web
 
 JSON = dict[str, Any]
 
+GUILD_ID = 400_000_000_000_000_001
 API = "/api/v10"
 
 DISCORD_EPOCH_MS = 1_420_070_400_000
@@ -274,6 +275,8 @@ class DiscordState:
     interaction_by_token: dict[str, FakeInteraction] = field(default_factory=dict)
     commands: dict[int | None, list[JSON]] = field(default_factory=dict)
     """The commands as last synced, by guild id; the global ones under None."""
+    channels: dict[int, JSON] = field(default_factory=dict)
+    """What is known of a channel besides the usual."""
     unexpected: list[str] = field(default_factory=list)
     """Requests that this fake does not know, and its own crashes; leaving the fake raises if any are left."""
 

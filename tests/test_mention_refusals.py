@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from assistant.ask import EMPTY_ANSWER
+from assistant.values import Delta
 from cogs.answering import Answers
 from cogs.errors import SORRY
 from db.engine import open_database
@@ -125,6 +127,34 @@ async def test_a_reply_whose_sending_seemed_to_fail_is_there_once(
     assert replies(fake) == [reply]
 
 
+async def test_what_seemed_not_to_be_sent_is_brought_up_to_date(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """The answer ends before another edit: what was there shows all of it, and its last buttons."""
+    vendor.reply(slowly(openai_stream("All ", "of ", "it."), 0.2))
+    fake.fail("POST", "/channels/*/messages", reset=True, after_handling=True)
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, f"{BOT_MENTION} Is it there?")
+        reply = await until_replied(fake, "completion tokens", timeout=10)
+
+    assert replies(fake) == [reply]
+    assert reply.versions[0].content == "All"
+    assert reply.content.startswith("All of it.\n")
+    assert [button["label"] for row in reply.latest.components for button in row["components"]] == [
+        "Regenerate"
+    ]
+
+
+async def test_an_answer_of_nothing_that_can_be_shown_is_told_as_empty(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """NUL is no text: whoever gets nothing else reads a sentence."""
+    vendor.reply(openai_stream("\0"))
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        await write(fake, f"{BOT_MENTION} Hello?")
+        await until_replied(fake, EMPTY_ANSWER)
+
+
 async def test_a_fault_of_ours_is_told_in_one_sentence(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,14 +162,16 @@ async def test_a_fault_of_ours_is_told_in_one_sentence(
 
     class BrokenAssistant:
         async def ask(self, question: object, stop: object) -> AsyncGenerator[object]:
+            yield Delta("Well")
+            await asyncio.sleep(0.3)
             raise RuntimeError("not expected")
-            yield
 
     async with living_bot(fake, database_url, vendor.url, **ON) as bot:
         bot.answers = Answers(BrokenAssistant(), footer=False)  # type: ignore[arg-type]  # that is the point
         await write(fake, f"{BOT_MENTION} Hello?")
-        await until_replied(fake, SORRY)
+        reply = await until_replied(fake, SORRY)
 
+    assert reply.latest.components == []  # nothing is left to be stopped
     assert "a message could not be answered" in caplog.text
 
 

@@ -19,6 +19,8 @@ from tests.fakes import small_png
 from tests.living_bot import living_bot, rows, without_footer
 from tests.mentioning import ANOTHER, BOT_MENTION, ON, replies, until_done, until_replied, write
 
+PLACED = {"chat": {"answer_mentions": True, "system_prompt": "You are in #{channel} of {server}."}}
+
 # ---- Off and on ------------------------------------------------------------------------------------
 
 
@@ -102,6 +104,57 @@ async def test_a_reply_to_the_bot_goes_on_with_the_conversation(
     assert asked == ["Ada: Which colour has the sky?", "Blue.", "Ada: Why?"]
 
 
+async def test_the_model_is_told_where_a_mention_was_written(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """A thread counts to its channel; what Discord is asked for that is asked once, for a while."""
+    vendor.reply(openai_stream("Here."), openai_stream("Here again."))
+    thread = CHANNEL_ID + 1
+    fake.channels[thread] = {
+        "type": 11,
+        "name": "a-thread",
+        "parent_id": str(CHANNEL_ID),
+        "owner_id": str(MEMBER.id),
+        "message_count": 1,
+        "member_count": 1,
+        "thread_metadata": {
+            "archived": False,
+            "auto_archive_duration": 60,
+            "archive_timestamp": "2026-01-01T00:00:00+00:00",
+        },
+    }
+    async with living_bot(fake, database_url, vendor.url, **PLACED):
+        for answer in ("Here.", "Here again."):
+            await write(fake, f"{BOT_MENTION} Where are we?", channel_id=thread)
+            await until_replied(fake, answer)
+
+    assert "in #a-thread of The server." in vendor.requests[0].body["messages"][0]["content"]
+    assert len([sent for sent in fake.requests if sent.method == "GET" and str(thread) in sent.path]) == 1
+    async with open_database(database_url) as database:
+        booked = await rows(database, "requests")
+        kept = await rows(database, "history")
+    assert {row["channel_id"] for row in booked} == {CHANNEL_ID}
+    assert {row["channel_id"] for row in kept} == {thread}
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_where_discord_does_not_tell_of_a_place_the_answer_comes_all_the_same(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str, status: int
+) -> None:
+    """The prompt has other words for it; a refusal is not asked for again and again."""
+    vendor.reply(openai_stream("Here."), openai_stream("Here again."))
+    fake.fail("GET", f"/channels/{CHANNEL_ID}", times=99, status=status)
+    fake.fail("GET", f"/guilds/{GUILD_ID}", times=99, status=status)
+    async with living_bot(fake, database_url, vendor.url, **PLACED):
+        for answer in ("Here.", "Here again."):
+            await write(fake, f"{BOT_MENTION} Where are we?")
+            await until_replied(fake, answer, timeout=10)
+
+    assert "in #this channel of Discord." in vendor.requests[1].body["messages"][0]["content"]
+    asked = [sent for sent in fake.requests if sent.path == f"/channels/{CHANNEL_ID}"]
+    assert len(asked) == (1 if status == 403 else 2)
+
+
 async def test_direct_messages_need_no_mention(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
 ) -> None:
@@ -135,7 +188,7 @@ async def test_files_go_along_with_a_mention(
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({"sky.png": empty_png(13_000, 13_000)}, "which is too large. Attach another picture."),
+        ({"sky.png": empty_png(13_000, 13_000)}, "where 13 million are the most. Attach another picture."),
         ({f"{n}.txt": b"text" for n in range(5)}, "At most 4 files go along with a question. Attach fewer."),
     ],
     ids=["bomb", "many"],
@@ -169,7 +222,7 @@ async def test_a_file_that_cannot_be_fetched_is_told(
 async def test_only_a_few_files_are_fetched_at_a_time(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str
 ) -> None:
-    """However many members attach something, no more than 8 files are in memory; all are answered."""
+    """However many members attach something, no more than a few files are in memory; all are answered."""
 
     def fetched() -> list[str]:
         return [sent.path for sent in fake.requests if sent.path.startswith("/attachments/")]
@@ -186,6 +239,28 @@ async def test_only_a_few_files_are_fetched_at_a_time(
         await fake.until(lambda: len([one for one in replies(fake) if "completion" in one.content]) == 12, 20)
 
     assert (at_a_time, len(fetched())) == (FILES_AT_ONCE, 12)
+
+
+async def test_of_each_member_one_file_is_read_at_a_time(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """Whoever sends many slow files waits for them alone; another member's is read meanwhile."""
+
+    def fetched() -> list[str]:
+        return [sent.path for sent in fake.requests if sent.path.startswith("/attachments/")]
+
+    vendor.reply(*[openai_stream("Read.")] * 4)
+    fake.fail("GET", "/attachments/*", times=1, delay=2.0)
+    async with living_bot(fake, database_url, vendor.url, **ON):
+        for _ in range(3):
+            await write(fake, f"{BOT_MENTION} What is this?", files={"note.txt": b"text"})
+        await fake.until(lambda: len(fetched()) == 1)
+        await write(fake, f"{BOT_MENTION} What is this?", files={"note.txt": b"text"}, user=ANOTHER)
+        await fake.until(lambda: any("completion" in one.content for one in replies(fake)))
+        while_slow = len(fetched())
+        await fake.until(lambda: len([one for one in replies(fake) if "completion" in one.content]) == 4, 20)
+
+    assert while_slow == 2
 
 
 async def test_a_bare_mention_gets_a_hint(fake: FakeDiscord, vendor: FakeVendor, database_url: str) -> None:

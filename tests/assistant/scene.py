@@ -14,7 +14,7 @@ from assistant import Assistant, Conversation, Limits, StopSignal
 from assistant.ask import Event
 from assistant.imagine import Event as PictureEvent
 from assistant.usage import Report
-from assistant.values import Again, More, Origin, Picture, PictureOrder, Question, View
+from assistant.values import AboutTurn, Again, More, Origin, Picture, PictureOrder, Question, View
 from db.engine import Database
 from db.history import ConversationKey, Turn, read_turns
 from db.ledger import attempts, requests
@@ -104,7 +104,7 @@ class Scene:
         """Have an answer gone on with, as interaction `number`."""
         return await self.put(More(origin(number, **place), turn_id, may_manage=may_manage))
 
-    async def put(self, question: Question | Again | More, stop: StopSignal | None = None) -> list[Event]:
+    async def put(self, question: Question | AboutTurn, stop: StopSignal | None = None) -> list[Event]:
         """Ask this, and give everything that is answered."""
         async with aclosing(self.assistant.ask(question, stop)) as events:
             return [event async for event in events]

@@ -5,15 +5,16 @@ from contextlib import aclosing
 
 import pytest
 
-from assistant import StopSignal
+from assistant import Assistant, Limits, StopSignal
 from assistant.ask import Event
 from assistant.conversation import GO_ON
 from assistant.turns import FORGOTTEN, NOT_YOURS, NOTHING_MORE
 from assistant.values import Again, Answer, AttachedPicture, Begun, Delta, Question, Refusal
 from db.engine import Database
-from providers.base import Completion, Message, Unavailable, Usage
-from tests.assistant.scene import GatedChat, Scene, origin
-from tests.fakes import ScriptedChat, Step, answer
+from providers.base import Completion, Message, PromptTooLong, Unavailable, Usage
+from providers.router import ChatRouter, ImageRouter
+from tests.assistant.scene import DEFAULT, GatedChat, Scene, origin
+from tests.fakes import ScriptedChat, Step, answer, chat_route, key
 
 PICTURE = AttachedPicture("image/png", b"pixels")
 
@@ -39,7 +40,7 @@ async def test_another_answer_takes_the_old_ones_place(database: Database) -> No
     events = await scene.again(9, 2, user_id=31)
 
     assert events == [
-        Begun("question 2", private=False),
+        Begun("question 2"),
         Delta("better"),
         Answer("better", "stop", Usage(10, 5), "scripted-model", "scripted", turn_id=2),
     ]
@@ -75,7 +76,7 @@ async def test_what_is_forgotten_cannot_be_had_anew(database: Database) -> None:
     assert await scene.again(9, 1, may_manage=True, channel_id=21) == gone
     assert await scene.again(9, 4, may_manage=True) == gone
     assert await scene.more(9, 4, may_manage=True) == gone
-    assert (await scene.again(10, 4, user_id=31))[0] == Begun("in private", private=True)
+    assert (await scene.again(10, 4, user_id=31))[0] == Begun("in private")
     await scene.assistant.forget(20)
     assert await scene.again(9, 1) == gone
 
@@ -157,7 +158,7 @@ async def test_more_is_added_to_the_answer(database: Database) -> None:
 
     events = await scene.more(6, 4)
 
-    assert events[:2] == [Begun("Tell me", private=False), Delta("there was.")]
+    assert events[:2] == [Begun("Tell me", "Once upon "), Delta("there was.")]
     assert [(message.role, message.content) for message in scene.heard()][-4:] == [
         ("assistant", "answer 3"),
         ("user", "Tell me"),
@@ -202,6 +203,64 @@ async def test_more_of_an_answer_that_was_replaced_is_not_added(database: Databa
     assert end.turn_id is None
     [(_, kept)] = await scene.turns()
     assert kept in ("new", "and more")  # whichever the vendor gave to the one that replaced it
+
+
+def two_models(database: Database, a: ScriptedChat, b: ScriptedChat, chain: bool) -> Scene:
+    """A chain that begins with `a`, which is blind; `b` sees, in the chain or asked by name alone."""
+    scene = Scene(database, [a, b])
+    blind, seeing = chat_route(a, key("a")), chat_route(b, key("b"), sees=True)
+    routes, others = ([blind, seeing], []) if chain else ([blind], [seeing])
+    router = ChatRouter(routes, others=others)
+    scene.assistant = Assistant(database, router, ImageRouter([]), DEFAULT, Limits())
+    return scene
+
+
+async def test_the_model_that_was_chosen_is_asked_again(database: Database) -> None:
+    """Also about pictures that nobody else sees; once nobody offers it, the chain's own choice answers."""
+    a = ScriptedChat(answer("by a"), name="a", model="ma")
+    b = ScriptedChat(cut("a "), cut("fox "), answer("anew"), name="b", model="mb")
+    scene = two_models(database, a, b, chain=False)
+    await scene.put(Question(origin(1), "What is this?", model="b/mb", pictures=(PICTURE,)))
+
+    await scene.more(2, 1)
+    await scene.again(3, 1)
+    assert (len(a.calls), len(b.calls)) == (0, 3)
+    assert [row.model for row in await scene.kept()] == ["b/mb"]
+
+    scene = two_models(database, a, ScriptedChat(name="b", model="other"), chain=False)
+    await scene.ask(4, "Who are you?")
+    await scene.execute("UPDATE history SET model = 'b/mb' WHERE role = 'user'")
+    await scene.again(5, 4)
+    assert len(a.calls) == 2
+
+
+async def test_more_about_a_picture_takes_a_model_that_sees(database: Database) -> None:
+    """The question's pictures go along, so a blind model of the chain is not asked."""
+    a = ScriptedChat(name="a", model="ma")
+    b = ScriptedChat(cut("a fox "), answer("in snow"), name="b", model="mb")
+    scene = two_models(database, a, b, chain=True)
+    await scene.put(Question(origin(1), "What is this?", pictures=(PICTURE,)))
+
+    await scene.more(2, 1)
+
+    assert (a.calls, len(b.calls)) == ([], 2)
+    assert b.calls[-1][0].messages[-3].pictures == (PICTURE,)
+
+
+async def test_what_is_gone_on_with_is_sent_however_long_it_is(database: Database) -> None:
+    """Where the prompt is too long, history goes, but neither the question nor the answer so far."""
+    scene = await three_turns(database, cut("Once upon "), [PromptTooLong()], answer("a time."))
+    await scene.ask(4, "Tell me")
+
+    await scene.more(5, 4)
+
+    assert [message.content for message in scene.heard()] == [
+        "question 3",
+        "answer 3",
+        "Tell me",
+        "Once upon ",
+        GO_ON,
+    ]
 
 
 async def test_pictures_and_attachments_go_along_again(database: Database) -> None:

@@ -18,16 +18,26 @@ from tests.assistant.files import empty_png, encode
 ROOT = Path(__file__).parents[2]
 # Prints by how many KiB a process grows at its peak while it reads a file, and the refusal.
 MEASURE = """
-import asyncio, resource, sys
+import asyncio, sys
+from pathlib import Path
 from assistant.attachments import UnreadableFile, read_file
-asyncio.run(read_file("small", b"warm"))
+from tests.assistant.test_attached_pictures import encode, Image
+
+def memory(name):
+    return int(Path("/proc/self/status").read_text().partition(name + ":")[2].split()[0])
+
 data = sys.stdin.buffer.read()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for kind in ("PNG", "JPEG", "WEBP", "GIF"):
+    asyncio.run(read_file("small", encode(Image.new("RGB", (9, 9)), kind)))
+before = memory("VmHWM")
+refusal = ""
 try:
     asyncio.run(read_file("sky.png", data))
-except UnreadableFile as refusal:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, refusal)
+except UnreadableFile as reason:
+    refusal = reason
+print(memory("VmHWM") - before, refusal)
 """
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 CANARY = "taken at 51.5 north by ada"
 
 
@@ -181,18 +191,63 @@ async def test_deep_grey_and_print_colours_are_understood() -> None:
     assert green < 60
 
 
+def peak(data: bytes) -> tuple[int, str]:
+    """By how many KiB a process grows that reads a picture, and the sentence with which it refuses it."""
+    process = subprocess.run(
+        [sys.executable, "-c", MEASURE], input=data, capture_output=True, cwd=ROOT, check=True, timeout=60
+    )
+    grown, _, sentence = process.stdout.decode().strip().partition(" ")
+    return int(grown), sentence
+
+
+@on_linux
 def test_a_bomb_is_refused_without_being_decoded() -> None:
     """A PNG of 20 KB that would take half a gigabyte costs its header alone, in a process that shows it."""
     bomb = empty_png(13_000, 13_000)
     assert len(bomb) < 25_000
 
-    process = subprocess.run(
-        [sys.executable, "-c", MEASURE], input=bomb, capture_output=True, cwd=ROOT, check=True, timeout=30
-    )
+    grown, sentence = peak(bomb)
 
-    grown, _, sentence = process.stdout.decode().strip().partition(" ")
-    assert sentence == "sky.png has 13,000 x 13,000 pixels, which is too large. Attach another picture."
-    assert int(grown) < 20_000  # KiB; decoded it would be 160,000 and more
+    most = "where 13 million are the most. Attach another picture."
+    assert sentence == f"sky.png has 13,000 x 13,000 pixels, {most}"
+    assert grown < 20_000  # decoded it would be 160,000 and more
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("picture", "kind", "options"),
+    [
+        (Image.new("P", (4160, 3120)), "PNG", {"transparency": 0}),
+        (Image.new("LA", (4160, 3120)), "PNG", {}),
+        (Image.new("RGBA", (4160, 3120), (1, 2, 3, 4)), "WEBP", {}),
+        (Image.new("P", (4160, 3120)), "GIF", {"transparency": 0}),
+        (Image.new("CMYK", (4160, 3120)), "JPEG", {"progressive": True}),
+        (Image.new("CMYK", (8660, 5770)), "JPEG", {}),
+    ],
+    ids=["palette", "grey", "WebP", "GIF", "progressive", "camera"],
+)
+def test_the_largest_pictures_fit_beside_the_bot(
+    picture: Image.Image, kind: str, options: dict[str, object]
+) -> None:
+    """What is let through takes some 220 MiB at most, in a container that has 512."""
+    grown, sentence = peak(encode(picture, kind, **options))
+
+    assert sentence == ""
+    assert grown < 230 * 1024
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("PNG", {}), ("WEBP", {}), ("GIF", {}), ("JPEG", {"progressive": True})],
+    ids=["PNG", "WebP", "GIF", "progressive"],
+)
+async def test_only_a_jpeg_in_one_scan_may_have_more_pixels(kind: str, options: dict[str, object]) -> None:
+    """All others are held as a whole while they are decoded, however few bytes they are."""
+    picture = Image.new("L", (4000, 3300))
+
+    with pytest.raises(UnreadableFile, match=r"^x has 4,000 x 3,300 pixels, where 13 million are the most"):
+        await read_file("x", encode(picture, kind, **options))
+    await read(encode(picture, "JPEG"))
 
 
 async def test_more_pixels_than_pillow_opens_are_refused_too() -> None:

@@ -7,7 +7,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from assistant import Assistant, Conversation, Limits, StopSignal
-from assistant.values import Again, Answer, Delta, More, Question
+from assistant.values import AboutTurn, Again, Answer, Delta, More, Question
 from db.engine import open_database
 from db.history import ConversationKey, read_turns
 from db.verify import find_discrepancies
@@ -49,7 +49,7 @@ class Player:
         self.expected: Expected = {}
         self.ends: dict[int, str] = {}
 
-    async def ask(self, question: Question | Again | More, stopped: bool) -> Answer | None:
+    async def ask(self, question: Question | AboutTurn, stopped: bool) -> Answer | None:
         stop = StopSignal()
         end = None
         async with aclosing(self.assistant.ask(question, stop)) as events:

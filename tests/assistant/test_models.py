@@ -4,7 +4,7 @@ import pytest
 
 from assistant import Assistant, Conversation, Limits
 from assistant.conversation import QUESTION_TOO_LONG
-from assistant.values import Answer, ModelChoice, Question, Refusal
+from assistant.values import Answer, AttachedPicture, ModelChoice, Question, Refusal
 from db.engine import Database
 from providers.base import KeyRejected, ModelRetired
 from providers.router import ChatRouter, ImageRouter, NoSuchModel
@@ -30,9 +30,9 @@ async def test_models_that_are_ready_are_offered(database: Database) -> None:
     )
     scene = scene_of(database, first, second, other)
     choices = [
-        ModelChoice("first/a", "first", default=True, sees=False),
-        ModelChoice("second/b", "second", default=False, sees=True),
-        ModelChoice("c/d", "c", default=False, sees=False),
+        ModelChoice("first/a", "first", default=True),
+        ModelChoice("second/b", "second", default=False),
+        ModelChoice("c/d", "c", default=False),
     ]
     assert scene.assistant.models() == choices
 
@@ -41,7 +41,7 @@ async def test_models_that_are_ready_are_offered(database: Database) -> None:
     assert (end.provider, end.fallback) == ("second", True)
     assert isinstance((await scene.put(Question(origin(2), "Hi", model="c/d")))[-1], Refusal)
 
-    assert scene.assistant.models() == [ModelChoice("second/b", "second", default=True, sees=True)]
+    assert scene.assistant.models() == [ModelChoice("second/b", "second", default=True)]
 
 
 async def test_a_model_is_asked_by_name(database: Database) -> None:
@@ -72,6 +72,25 @@ async def test_a_question_without_room_is_not_sent(database: Database, question:
     assert await scene.put(question) == [Refusal(QUESTION_TOO_LONG)]
     assert chat.calls == []
     assert await scene.outcomes() == {}
+
+
+async def test_room_is_measured_for_a_model_that_can_answer(database: Database) -> None:
+    """With a picture a blind first choice is not asked, so its small context refuses nothing."""
+    small, seeing = (
+        ScriptedChat(name="small", model="a"),
+        ScriptedChat(answer("a fox"), name="seeing", model="b"),
+    )
+    scene = Scene(database, [small])
+    routes = [
+        chat_route(small, context_tokens=1000, max_tokens=200),
+        chat_route(seeing, sees=True, context_tokens=100_000),
+    ]
+    scene.assistant = Assistant(database, ChatRouter(routes), ImageRouter([]), DEFAULT, Limits())
+    question = Question(origin(1), "word " * 2000, pictures=(AttachedPicture("image/png", b"pixels"),))
+
+    end = (await scene.put(question))[-1]
+    assert isinstance(end, Answer)
+    assert (end.text, small.calls) == ("a fox", [])
 
 
 async def test_history_leaves_room_for_question_and_answer(database: Database) -> None:

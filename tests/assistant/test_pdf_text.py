@@ -96,6 +96,14 @@ async def test_a_page_without_end_is_cut_off_and_the_loop_goes_on() -> None:
     assert turns > 40
 
 
+async def test_a_file_that_takes_too_much_memory_is_refused() -> None:
+    """A file of 30 KB that would take 400 MB ends its reader, long before the bot's container is full."""
+    greedy = pdf(b"BT /F1 12 Tf (" + b"x" * 30_000_000 + b") Tj ET")
+
+    with pytest.raises(UnusablePdf, match="cannot be opened"):
+        await read_pdf(greedy, seconds=60, kill_seconds=60)
+
+
 async def test_a_waiting_reader_does_not_hold_up_other_work() -> None:
     """However many PDFs come at once, worker threads for everything else stay free."""
     readings = [asyncio.create_task(read_pdf(ENDLESS, kill_seconds=1.0)) for _ in range(6)]

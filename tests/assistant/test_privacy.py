@@ -62,12 +62,12 @@ async def test_the_last_answer_is_the_members_own(database: Database) -> None:
     assert await last(20, 30) is None
     await scene.ask(1, "openly")
     await scene.ask(2, "of another", user_id=31)
-    assert await last(20, 30) == LastAnswer(1, "openly", "answer 1")
+    assert await last(20, 30) == LastAnswer("openly", "answer 1")
     await scene.ask(3, "in private", private=True)
     await scene.ask(4, "elsewhere", channel_id=21)
 
-    assert await last(20, 30) == LastAnswer(3, "in private", "answer 3")
-    assert await last(20, 31) == LastAnswer(2, "of another", "answer 2")
+    assert await last(20, 30) == LastAnswer("in private", "answer 3")
+    assert await last(20, 31) == LastAnswer("of another", "answer 2")
     assert await last(22, 30) is None
 
 

@@ -19,7 +19,17 @@ from assistant.queue import (
     Place,
     Queue,
 )
-from assistant.values import Answer, Delta, Question, Refusal, Refused, Waiting
+from assistant.values import (
+    LONGEST_WAIT_SECONDS,
+    Answer,
+    Delta,
+    Question,
+    Refusal,
+    Refused,
+    Waiting,
+)
+from cogs.stopping import RESERVE_SECONDS
+from cogs.surfaces import INTERACTION_SECONDS
 from db.engine import Database
 from providers.base import Unavailable
 from tests.assistant.scene import SYSTEM, GatedChat, Scene, origin
@@ -104,17 +114,23 @@ async def test_full_queues_refuse_with_what_to_do() -> None:
 
 async def test_nobody_waits_for_ever() -> None:
     """Whose turn does not come in time is refused, and no longer stands in the others' way."""
-    queue = Queue(1, longest_wait_seconds=0.05)
-    with queue.place(20, 30), queue.place(20, 31) as late, queue.place(20, 32) as behind:
+    queue = Queue(1)
+    with queue.place(20, 30), queue.place(20, 31, 0.05) as late, queue.place(20, 32) as behind:
         assert [await late.next_number(), await behind.next_number()] == [1, 2]
-        with pytest.raises(Refused, match=TOO_LONG):
+        with pytest.raises(Refused, match=TOO_LONG.format(0)):
             await late.next_number()
+
+
+def test_whoever_waits_does_so_while_there_is_time_for_an_answer() -> None:
+    """Of an interaction's 15 minutes most may be waited for, and some are left for writing."""
+    left = INTERACTION_SECONDS - RESERVE_SECONDS - LONGEST_WAIT_SECONDS
+    assert 180 <= left < LONGEST_WAIT_SECONDS
 
 
 async def test_a_turn_that_comes_at_the_last_moment_has_come() -> None:
     """Who is called in the very moment in which the wait would have ended is answered."""
     loop = asyncio.get_running_loop()
-    place = Place(1, 20, 30, until=loop.time())
+    place = Place(1, 20, 30, 0.0)
     place.move(1)
     assert await place.next_number() == 1
     loop.call_soon(place.move, 0)

@@ -12,14 +12,13 @@ import discord
 
 from assistant.stopping import StopSignal
 from assistant.values import (
-    Again,
+    AboutTurn,
     Answer,
     Begun,
     Delta,
     Forgotten,
     LastAnswer,
     ModelChoice,
-    More,
     Question,
     Refusal,
     Waiting,
@@ -63,7 +62,7 @@ class ScriptedAssistant:
 
     def __init__(self, *scripts: list[Step]) -> None:
         self.scripts = list(scripts)
-        self.asked: list[Question | Again | More] = []
+        self.asked: list[Question | AboutTurn] = []
         self.choices: list[ModelChoice] = []
         self.last: LastAnswer | None = None
         self.forgotten = Forgotten(0, 0)
@@ -73,7 +72,7 @@ class ScriptedAssistant:
         self.left = 0  # how many of its listeners have left early
 
     async def ask(
-        self, question: Question | Again | More, stop: StopSignal | None = None
+        self, question: Question | AboutTurn, stop: StopSignal | None = None
     ) -> AsyncGenerator[Event]:
         self.asked.append(question)
         text = ""

@@ -8,6 +8,7 @@ from typing import Any
 import discord
 import pytest
 
+from assistant.turns import NOT_YOURS as NOT_THEIRS
 from assistant.values import (
     Again,
     Begun,
@@ -156,8 +157,8 @@ async def test_regenerate_and_continue_name_the_turn_and_who_presses(fake: FakeD
     async with scripted_bot(fake, first) as bot:
         interaction = await ask(fake, bot)
     second = ScriptedAssistant(
-        [Begun("hi *there*", False), "Anew.", ended("Anew.", turn_id=78)],
-        [Begun("hi", False), " upon.", ended(" upon.", turn_id=77)],
+        [Begun("hi *there*"), "Anew.", ended("Anew.", turn_id=78)],
+        [Begun("hi"), " upon.", ended(" upon.", turn_id=77)],
     )
     async with scripted_bot(fake, second, footer=False) as bot:
         custom_ids = buttons(interaction.original)
@@ -180,9 +181,48 @@ async def test_regenerate_and_continue_name_the_turn_and_who_presses(fake: FakeD
     assert again.original is not interaction.original
 
 
+async def test_what_goes_on_in_a_code_block_is_code(fake: FakeDiscord) -> None:
+    """The block that the answer broke off in is opened again, and what follows it is text."""
+    assistant = ScriptedAssistant(
+        [ended("Look:\n```python\nx = 1\ny", "length", turn_id=77)],
+        [Begun("hi", "Look:\n```python\nx = 1\ny"), " = 2\n``", 0.3, ended(" = 2\n```\nDone.", turn_id=77)],
+    )
+    async with scripted_bot(fake, assistant, footer=False) as bot:
+        interaction = await ask(fake, bot)
+        assert interaction.original is not None
+        more = await fake.component(interaction.original, buttons(interaction.original)["Continue"])
+        await done(bot, more)
+
+    assert more.original is not None
+    assert [version.content for version in more.original.versions][1:] == [
+        "> hi (continued)\n```python\n = 2\n```",
+        "> hi (continued)\n```python\n = 2\n```\nDone.",
+    ]
+
+
+async def test_somebody_elses_button_is_refused_to_the_one_who_pressed_it(fake: FakeDiscord) -> None:
+    """Nobody else reads that, and nothing is asked; buttons of before, which name no member, still work."""
+    assistant = ScriptedAssistant([ended("Once", turn_id=77)], [Begun("hi"), ended("Twice", turn_id=77)])
+    async with scripted_bot(fake, assistant) as bot:
+        interaction = await ask(fake, bot)
+        assert interaction.original is not None
+        [custom_id] = buttons(interaction.original).values()
+        press = await fake.component(interaction.original, custom_id, user=ANOTHER)
+        await press.until(lambda it: it.original is not None)
+        interaction.original.latest.components[0]["components"][0]["custom_id"] = "ask:again:77"
+        old = await fake.component(interaction.original, "ask:again:77", user=ANOTHER)
+        await done(bot, old)
+
+    assert custom_id == f"ask:again:77:{MEMBER.id}"
+    assert content(press) == NOT_THEIRS
+    assert press.ephemeral
+    assert len(assistant.asked) == 2
+    assert "Twice" in content(old)
+
+
 async def test_a_private_answer_is_regenerated_in_private(fake: FakeDiscord) -> None:
     """What only one member saw is not shown to all by a press."""
-    assistant = ScriptedAssistant([ended("Once")], [Begun("hi", True), ended("Twice")])
+    assistant = ScriptedAssistant([ended("Once")], [Begun("hi"), ended("Twice")])
     async with scripted_bot(fake, assistant) as bot:
         interaction = await ask(fake, bot, private=True)
         assert interaction.original is not None

@@ -64,9 +64,9 @@ async def test_a_prompt_of_six_thousand_characters_is_answered(fake: FakeDiscord
 async def test_models_are_offered_as_they_are_typed(fake: FakeDiscord) -> None:
     """At most 25 of those that are ready and fit; the default is marked."""
     assistant = ScriptedAssistant()
-    assistant.choices = [ModelChoice(f"p/m{n}", f"Model {n}", n == 0, False) for n in range(40)]
-    assistant.choices.append(ModelChoice("x" * 101, "Too long for Discord", False, False))
-    assistant.choices.append(ModelChoice("p/long", "y" * 120, False, False))
+    assistant.choices = [ModelChoice(f"p/m{n}", f"Model {n}", n == 0) for n in range(40)]
+    assistant.choices.append(ModelChoice("x" * 101, "Too long for Discord", False))
+    assistant.choices.append(ModelChoice("p/long", "y" * 120, False))
 
     async def complete(typed: str) -> list[dict[str, str]]:
         options = [{"name": "model", "type": 3, "value": typed, "focused": True}]
@@ -181,7 +181,7 @@ async def test_an_answer_that_was_lost_is_told_of_once_and_shown_by_last(fake: F
         third = await ask(fake, bot)
         last = await fake.slash("last")
         await done(bot, last)
-        assistant.last = LastAnswer(5, "hi", "Third.")
+        assistant.last = LastAnswer("hi", "Third.")
         newest = await fake.slash("last")
         await done(bot, newest)
 
@@ -191,6 +191,24 @@ async def test_an_answer_that_was_lost_is_told_of_once_and_shown_by_last(fake: F
     assert content(last) == "> What is it?\nPrecious."
     assert last.ephemeral
     assert content(newest) == "> hi\nThird."
+
+
+@pytest.mark.parametrize(("private", "channel_id"), [(True, CHANNEL_ID), (False, CHANNEL_ID + 1)])
+async def test_others_do_not_read_of_an_answer_that_they_did_not_see(
+    fake: FakeDiscord, private: bool, channel_id: int
+) -> None:
+    """Of a private answer, or one in another channel, its member is told in the next private reply."""
+    assistant = ScriptedAssistant([ended("Precious.")], [ended("Second.")], [ended("Third.")])
+    async with scripted_bot(fake, assistant, footer=False) as bot:
+        fake.fail("PATCH", "/webhooks/*", times=3, status=500)
+        fake.fail("POST", "/webhooks/*", times=3, status=500)
+        await ask(fake, bot, "What is it?", private=private)
+        second = await fake.slash("ask", {"prompt": "hi"}, channel_id=channel_id)
+        await done(bot, second)
+        third = await ask(fake, bot, private=True)
+
+    assert content(second) == "> hi\nSecond."
+    assert content(third).startswith("-# Your last answer in")
 
 
 async def test_last_shows_nothing_of_others(fake: FakeDiscord) -> None:

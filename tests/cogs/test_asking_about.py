@@ -84,7 +84,7 @@ async def test_the_text_of_a_file_goes_along_below_the_question(
         (
             "sky.png",
             empty_png(13_000, 13_000),
-            "sky.png has 13,000 x 13,000 pixels, which is too large. Attach another picture.",
+            "sky.png has 13,000 x 13,000 pixels, where 13 million are the most. Attach another picture.",
         ),
         (
             "film.mp4",

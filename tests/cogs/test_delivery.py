@@ -8,12 +8,14 @@ from types import SimpleNamespace
 
 from yarl import URL
 
-from cogs.delivery import IN_FILE, MOST_MESSAGES, STILL_WRITING, TOO_LARGE, Delivery
-from cogs.discord_calls import DiscordCalls
+from cogs.delivery import IN_FILE, MOST_MESSAGES, NO_FILE, STILL_WRITING, TOO_LARGE, Delivery
+from cogs.discord_calls import DiscordCalls, Outcome
 from tests.cogs.courier import contents, courier, messages
 from tests.fake_discord import FakeMessage
 
-PARAGRAPHS = [f"{name} " * 300 for name in ("one", "two", "three", "four", "five", "six")]
+PARAGRAPHS = [
+    f"{name} " * (1700 // len(f"{name} ")) for name in ("one", "two", "three", "four", "five", "six")
+]
 
 
 def labels(message: FakeMessage) -> list[str]:
@@ -130,6 +132,36 @@ async def test_a_file_that_is_too_large_for_the_server_is_told_of() -> None:
     assert message.attachments == []
 
 
+async def test_where_no_file_is_taken_the_answer_comes_as_four_messages() -> None:
+    """What fits is delivered without it, with a line that says so and without the button to stop."""
+    async with courier() as bot:
+        bot.note = "-# a note"
+        delivering = asyncio.create_task(bot.deliver("one ", 0.5, "one " * 424 + "\n\n".join(PARAGRAPHS)))
+        await bot.fake.until(bot.edits)
+        bot.fake.attachment_size_limit = 10  # less than the interaction said
+        interaction, delivery = await delivering
+
+    assert delivery is Delivery.PARTIAL
+    assert len(messages(interaction)) == MOST_MESSAGES
+    assert [content.split()[0] for content in contents(interaction)] == ["one", "one", "two", "three"]
+    last = messages(interaction)[-1]
+    assert last.content.endswith(f"\n{NO_FILE}\n-# a note")
+    assert all(labels(message) == [] for message in messages(interaction))
+
+
+async def test_an_answer_that_begins_with_what_is_held_back_is_shown_as_soon_as_it_can_be() -> None:
+    """Nothing is sent for the beginning of a block or a link, and no pace is waited for after it."""
+    async with courier(pace=2.0) as bot:
+        bot.heading = "> hi\n"
+        await bot.deliver("```", 0.1, "python", 0.1, "\n", 0.1, "x = 1", 0.5, "\n```")
+        code = [request.json["content"] for request in bot.edits()]
+        await bot.deliver("[", 0.1, "here", 0.1, "](https://x.example)", 0.5, " it is")
+        link = [request.json["content"] for request in bot.edits()[len(code) :]]
+
+    assert code == ["> hi\n```python\nx = 1\n```"] * 2
+    assert link == ["> hi\nhere (<https://x.example>)", "> hi\nhere (<https://x.example>) it is"]
+
+
 async def test_a_footer_takes_no_message_of_its_own_but_a_note_does() -> None:
     """A last line that is only nice to have is left out where there is no room for it."""
     async with courier() as bot:
@@ -200,6 +232,21 @@ async def test_too_many_invalid_requests_stop_what_is_not_needed() -> None:
     assert calls.only_needed
     now += 601
     assert not calls.only_needed
+
+
+async def test_what_is_not_needed_is_not_sent_then() -> None:
+    """It fails at once, and what is needed goes its way."""
+    calls = DiscordCalls()
+    sent: list[str] = []
+
+    async def send(name: str) -> None:
+        sent.append(name)
+
+    await receive(calls, 5000, 403)
+    optional = await calls.attempt(send("typing"), needed=False)
+    await calls.attempt(send("the last edit"))
+
+    assert (optional.outcome, sent) == (Outcome.FAILED, ["the last edit"])
 
 
 async def test_while_edits_are_held_back_the_answer_still_arrives() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cogs.links import displayable
+from cogs.links import displayable, escaped
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from cogs.links import displayable
         ("[a `b](https://x.example) c`", "a `b (<https://x.example>) c`"),
         ("[a\\](https://x.example)", "a\\ (<https://x.example>)"),
         ("[a](discord://x)[b](mailto:c@x.example)", "a (<discord://x>)b (<mailto:c@x.example>)"),
-        ("`one` tick ` then [a](https://x.example)", "`one` tick ` then a (<https://x.example>)"),
+        ("`one` tick ` then [a](https://x.example)", "`one` tick \\` then a (<https://x.example>)"),
     ],
 )  # fmt: skip
 def test_a_masked_link_shows_its_target(written: str, shown: str) -> None:
@@ -56,8 +56,6 @@ def test_links_before_and_after_a_code_block_are_shown_and_those_in_it_kept() ->
     link, shown = "[a](https://x.example)", "a (<https://x.example>)"
 
     assert displayable(f"{link}\n```\n{link}\n```\n{link}") == f"{shown}\n```\n{link}\n```\n{shown}"
-    # Discord knows no other fence: between tildes it masks links.
-    assert displayable(f"~~~\n{link}\n~~~") == f"~~~\n{shown}\n~~~"
 
 
 def test_a_link_that_is_being_written_is_held_back() -> None:
@@ -76,6 +74,25 @@ def test_an_open_bracket_does_not_hold_the_text_back_for_ever() -> None:
     assert displayable("An interval [0, 1) is\n\nopen", ended=False) == "An interval [0, 1) is\n\nopen"
     long = "[0, 1) " + "word " * 220
     assert displayable(long, ended=False) == long
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("[a](b) [c](https://evil.example)", "\\[a\\](b) \\[c\\](https://evil.example)"),
+        ("https://x.example/[c](https://evil.example)", "https://x.example/\\[c\\](https://evil.example)"),
+        ("\\[c](https://evil.example)", "\\\\\\[c\\](https://evil.example)"),
+        ("`x` *y* __z__ ~~u~~ ||v||", "\\`x\\` \\*y\\* \\_\\_z\\_\\_ \\~\\~u\\~\\~ \\|\\|v\\|\\|"),
+        ("# big", "\\# big"),
+        ("-# small", "\\-# small"),
+        ("> said", "\\> said"),
+        ("see https://x.example/a_b_c?d=~e", "see https://x.example/a_b_c?d=~e"),
+        ("2 - 1 > 0, #1", "2 - 1 > 0, #1"),
+    ],
+)
+def test_a_members_own_words_are_shown_as_they_are(written: str, shown: str) -> None:
+    """No mark formats anything, and no link shows another text than its address."""
+    assert escaped(written) == shown
 
 
 def test_half_surrogates_and_nul_are_not_sent() -> None:

@@ -4,31 +4,15 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cogs.splitting import (
-    INVISIBLE,
-    MESSAGE_UNITS,
-    Fence,
-    Part,
-    add_line,
-    next_fence,
-    shorten,
-    split_text,
-    units,
-)
+from cogs.fences import INVISIBLE, for_discord
+from cogs.splitting import MESSAGE_UNITS, Part, add_line, shorten, split_text, units
+from tests.cogs.discord_blocks import outside_of_blocks
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"  # one emoji made of five code points
 
 
 def shown(text: str, limit: int = MESSAGE_UNITS) -> list[str]:
-    return [part.shown for part in split_text(text, limit)]
-
-
-def open_fence(message: str) -> Fence | None:
-    """The code block that is open at a message's end."""
-    fence: Fence | None = None
-    for line in message.split("\n"):
-        fence = next_fence(line, fence)
-    return fence
+    return [part.shown for part in split_text(for_discord(text), limit)]
 
 
 def test_a_short_text_is_one_part() -> None:
@@ -55,16 +39,33 @@ def test_empty_text_has_no_parts() -> None:
 
 def test_a_long_text_is_cut_between_paragraphs() -> None:
     """A paragraph's end is the first choice for a cut."""
-    first, second = "one " * 300, "two " * 300
+    first, second = "one " * 400, "two " * 400
 
     assert shown(f"{first}\n\n{second}") == [first.strip(), second.strip()]
 
 
 def test_without_paragraphs_a_text_is_cut_at_a_line() -> None:
     """A line's end is the second choice, even where a sentence's end lies further on."""
-    first, second = "one " * 300, "Two. " * 300
+    first, second = "one " * 400, "Two. " * 300
 
     assert shown(f"{first}\n{second}") == [first.strip(), second.strip()]
+
+
+def test_no_cut_leaves_more_than_a_quarter_of_a_message_empty() -> None:
+    """Paragraphs of little more than half a message do not take a message each."""
+    paragraph = "Some words in a paragraph. " * 39
+    parts = shown("\n\n".join([paragraph] * 5))
+
+    assert len(parts) == 3
+    assert all(part.endswith(".") for part in parts)
+
+
+def test_a_heading_stays_with_what_it_stands_above() -> None:
+    """No message ends with a heading, blank lines behind it or not."""
+    for gap in ("\n", "\n\n"):
+        first, second = shown("word " * 390 + f"\n\n## A title{gap}" + "more words " * 50)
+        assert first.endswith("word")
+        assert second.startswith(f"## A title{gap}more")
 
 
 def test_without_lines_a_text_is_cut_at_a_sentence_before_a_word() -> None:
@@ -101,22 +102,25 @@ def test_a_code_block_that_is_cut_is_closed_and_opened_again_with_its_language()
 
 
 def test_a_longer_fence_keeps_the_shorter_ones_in_it() -> None:
-    """A block of four marks that holds blocks of three is closed and opened with four."""
+    """A block of four marks that holds blocks of three is one block, closed and opened with three."""
     inner = "```python\nx = 1\n```\n"
     parts = shown("````markdown\n" + inner * 150 + "````\nDone.")
 
-    assert len(parts) == 2
-    assert parts[0].endswith("\n````")
-    assert parts[1].startswith("````markdown\n")
-    assert parts[1].endswith("````\nDone.")
+    assert len(parts) > 1
+    assert all(part.startswith("```markdown\n") for part in parts)
+    assert all(part.count("```") == 2 for part in parts)
+    assert parts[-1].endswith("\n```\nDone.")
 
 
 def test_tildes_are_fences_and_indentation_is_kept() -> None:
-    """A block of tildes in a list is opened again with its tildes and its indentation."""
+    """A block of tildes in a list is opened again with its indentation, and one in a quote with its mark."""
     parts = shown("1. Run this:\n   ~~~sh\n" + "   echo on\n" * 300 + "   ~~~\n2. Done.")
+    quoted = shown("> ```sh\n" + "> echo on\n" * 300 + "> ```\nDone.")
 
-    assert parts[0].endswith("\n   echo on\n   ~~~")
-    assert parts[1].startswith("   ~~~sh\n   echo on\n")
+    assert parts[0].endswith("\n   echo on\n   ```")
+    assert parts[1].startswith("   ```sh\n   echo on\n")
+    assert quoted[0].endswith("\n> echo on\n> ```")
+    assert quoted[1].startswith("> ```sh\n> echo on\n")
 
 
 def test_a_fence_at_a_messages_end_opens_in_the_next_message() -> None:
@@ -187,9 +191,8 @@ def test_a_flood_of_marks_on_one_letter_is_cut_all_the_same() -> None:
 
 
 def test_a_code_block_that_is_still_being_written_shows_as_one() -> None:
-    """A half-written block is closed; of its end what is missing is added; its begin alone is not shown."""
+    """A half-written block is closed; its begin alone is not shown."""
     assert shown("```python\nx = 1") == ["```python\nx = 1\n```"]
-    assert shown("```python\nx = 1\n``") == ["```python\nx = 1\n```"]
     assert shown("Look:\n```python") == ["Look:"]
     assert shown("Look:\n```python\n") == ["Look:"]
 
@@ -223,6 +226,7 @@ limits = st.sampled_from([200, 300, 2000])
 @given(texts, limits)
 def test_any_text_fits_and_joined_again_is_the_original(text: str, limit: int) -> None:
     """Every part fits, shows something and closes what it opens; joined, their stretches are the text."""
+    text = for_discord(text)
     parts = split_text(text, limit)
 
     assert "".join(part.source for part in parts) == (text if parts else "")
@@ -232,7 +236,7 @@ def test_any_text_fits_and_joined_again_is_the_original(text: str, limit: int) -
         # Nothing is seen of a part only if the text has nothing to see there.
         unseen = all(character.isspace() or character in f"{INVISIBLE}`~" for character in part.source)
         assert part.shown.strip() not in ("", INVISIBLE) or unseen
-        assert open_fence(part.shown) is None
+        assert "```" not in outside_of_blocks(part.shown)
         # What a part adds is fences and their language, and a mark that nobody sees: all else is the text's.
         left = iter(part.shown)
         if "`" not in part.source and "~" not in part.source:
@@ -243,6 +247,7 @@ def test_any_text_fits_and_joined_again_is_the_original(text: str, limit: int) -
 @given(texts, limits)
 def test_no_cut_falls_inside_a_character(text: str, limit: int) -> None:
     """Between two parts there is a boundary of what people see as characters, if one fits into a message."""
+    text = for_discord(text)
     graphemes = list(regex.finditer(r"\X", text))
     boundaries = {match.start() for match in graphemes}
     place = 0
@@ -256,6 +261,6 @@ def test_no_cut_falls_inside_a_character(text: str, limit: int) -> None:
 @given(texts, texts, limits)
 def test_complete_parts_stay_as_they_are(text: str, more: str, limit: int) -> None:
     """Whatever comes after it, a part that has another behind it does not change."""
-    complete = split_text(text, limit)[:-1]
+    complete = split_text(for_discord(text, ended=False), limit)[:-1]
 
-    assert split_text(text + more, limit)[: len(complete)] == complete
+    assert split_text(for_discord(text + more), limit)[: len(complete)] == complete

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot import TWIN
 from cogs.errors import SORRY
 from tests.fake_discord import CHANNEL_ID, GUILD_ID, FakeDiscord
 from tests.fake_discord_messages import deliver
@@ -15,6 +16,7 @@ from tests.faults.books import hasten, read_books
 from tests.living_bot import answered, living_bot, until_done
 from tests.mentioning import BOT_MENTION, ON, replies, write
 
+OWNER_CHANNEL = 500_000_000_000_000_001
 LOST = f"-# Your last answer in <#{CHANNEL_ID}> could not be delivered. /last shows it to you there.\n"
 
 
@@ -139,13 +141,15 @@ async def test_an_answer_goes_on_while_the_gateway_is_away(
 async def test_another_process_that_answers_is_noticed_before_anything_costs(
     fake: FakeDiscord, vendor: FakeVendor, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Fault 31: acknowledged by somebody else, the question is theirs; the host reads why."""
+    """Fault 31: acknowledged by somebody else, the question is theirs; the host reads why and is told."""
     body = {"message": "Interaction has already been acknowledged.", "code": 40060}
-    fake.fail("POST", "/interactions/*/callback", status=400, body=body)
-    async with living_bot(fake, database_url, vendor.url):
-        await fake.slash("ask", {"prompt": "Who answers?"})
-        await fake.until(lambda: any(sent.status == 400 for sent in fake.requests))
+    fake.fail("POST", "/interactions/*/callback", status=400, body=body, times=2)
+    async with living_bot(fake, database_url, vendor.url, owner_channel_id=OWNER_CHANNEL):
+        for _ in range(2):
+            await fake.slash("ask", {"prompt": "Who answers?"})
+        await fake.until(lambda: sum(sent.status == 400 for sent in fake.requests) == 2)
         await asyncio.sleep(0.3)
+        assert [message.content for message in fake.messages] == [TWIN]
 
     assert vendor.requests == []
     assert "is it running twice?" in caplog.text
