@@ -66,6 +66,9 @@ class Builder:
         image_router = self.image_router or build_image_router(entries, image_chain, *shared)
         if problems := limit_problems(settings, [*chat_router.routes, *image_router.routes]):
             raise SettingsError(problems)
+        for command, router in (("/ask", chat_router), ("/imagine", image_router)):
+            for problem in limit_problems(settings, router.routes):
+                log.warning("%s: %s", command, problem)
         self.state.pool.try_again()
         _log_chain("/ask", chat_router.routes)
         _log_chain("/imagine", image_router.routes)

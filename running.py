@@ -21,6 +21,7 @@ from discord.gateway import ReconnectWebSocket
 from backups import keep_backups
 from configuration import all_secrets
 from logs import set_up_logging
+from nightly import check_books
 from providers.catalog import CatalogError
 from settings import Settings, SettingsError
 from sources import Variables
@@ -147,6 +148,7 @@ async def _serve(bot: Colloquy, signals: Signals, variables: Variables, read: Re
     told = asyncio.create_task(signals.stop.wait())
     reloading = asyncio.create_task(_reload_when_told(bot, signals, variables, read))
     copying = asyncio.create_task(keep_backups(lambda: bot.settings, bot.tell_owner))
+    checking = asyncio.create_task(check_books(bot.settings, bot.tell_owner))
     try:
         await asyncio.wait((connection, told), return_when=asyncio.FIRST_COMPLETED)
         if connection.done():
@@ -155,7 +157,7 @@ async def _serve(bot: Colloquy, signals: Signals, variables: Variables, read: Re
             log.info("stopping: what is being answered gets %g seconds", bot.settings.stop_seconds)
             await bot.finish(bot.settings.stop_seconds)
     finally:
-        tasks = (connection, told, reloading, copying)
+        tasks = (connection, told, reloading, copying, checking)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,9 +7,10 @@ import copy
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from assistant.attempt import Attempt
 from assistant.booking import BOOKS_CLOSED, Booking
 from assistant.conversation import (
     Conversation,
@@ -47,7 +48,7 @@ from assistant.values import (
 )
 from db.engine import Connection, Database, DatabaseError
 from db.history import MOST_TURNS, ConversationKey, read_turns, storable, wait_for_conversation
-from providers.base import ChatRequest, ContentRefused, Delta, ProviderError, Usage
+from providers.base import ChatRequest, Completion, ContentRefused, Delta, ProviderError, Usage
 from providers.estimates import measure
 from providers.router import ChatRouter
 from providers.walk import NothingConfigured
@@ -70,8 +71,6 @@ class Asked:
     user_id: int
     booking: Booking
     work: Work | None = None  # once it is admitted
-    parts: list[str] = field(default_factory=list)
-    seen: Usage | None = None  # the vendor's count so far
     forgotten: bool = False  # it was asked before its conversation was forgotten
     end: Answer | Refusal | None = None
 
@@ -139,7 +138,7 @@ class Asking:
             if asked.end is not None or booking.request_id:  # else it was seen before
                 self._figures.count_end("ask", asked.end, booking.seconds, booking.first_text_seconds)
             if booking.open:  # nobody answered, the listener left, or the bot is stopping
-                await booking.abandon(self._spent(asked).completion_tokens)
+                await booking.abandon(self._spent(booking.attempt) if booking.attempt else None)
             del self._asked[origin.interaction_id]
         if asked.end is not None:
             yield asked.end
@@ -184,22 +183,21 @@ class Asking:
                         stop.begin()
                         async for event in events:
                             stop.end()
-                            if isinstance(event, Delta):
-                                asked.booking.text_came()
-                                asked.parts.append(event.text)
-                                yield event
-                            elif isinstance(event, Usage):
-                                asked.seen = event
+                            if not isinstance(event, Completion):
+                                assert asked.booking.attempt is not None
+                                asked.booking.attempt.take(event)
+                                if isinstance(event, Delta):
+                                    yield event
                             else:
                                 end = event.text, event.finish_reason, event.usage, event.model
                                 await self._settle(asked, *end)
                                 continue  # to the stream's end: there is nothing left to stop
                             stop.begin()
             except Stopped:
-                text = "".join(asked.parts)
-                if not storable(text).strip():
+                attempt = asked.booking.attempt
+                if attempt is None or not storable(attempt.text).strip():
                     raise
-                await self._settle(asked, text, "stopped", self._spent(asked))
+                await self._settle(asked, attempt.text, "stopped", self._spent(attempt))
 
     async def _admit(self, asked: Asked, work: Work) -> ChatRequest | None:
         """Open the request and say what is to be sent; None for an interaction that was seen before."""
@@ -236,7 +234,7 @@ class Asking:
         """Book an answer, keep it, and make it the end."""
         booking, work = asked.booking, asked.work
         assert work is not None
-        assert booking.target is not None
+        assert booking.attempt is not None
         turn_id: int | None = None
 
         async def keep(connection: Connection) -> None:
@@ -252,13 +250,17 @@ class Asking:
             filtered = reason == "content_filter"
             asked.end = Refusal(ContentRefused.sentence) if filtered else Refusal(EMPTY_ANSWER, "failed")
             return
-        route = self._router.offering(booking.target.full_name)[0]
-        fallback = work.model is None and route is not self._router.routes[0]
-        asked.end = Answer(text, reason, usage, model or route.provider.model, route.label, fallback, turn_id)
+        target = booking.attempt.target
+        route = self._router.offering(target.full_name)[0]
+        model, fallback = model or route.provider.model, target.fallback
+        asked.end = Answer(text, reason, usage, model, route.label, fallback, turn_id)
 
-    def _spent(self, asked: Asked) -> Usage:
-        """What an answer has used that ends here."""
-        booking = asked.booking
-        model = booking.target.full_name if booking.target else ""
-        tokens = booking.reserved.prompt_tokens
-        return self._router.state.estimates.interrupted(model, tokens, "".join(asked.parts), asked.seen)
+    def _spent(self, attempt: Attempt) -> Usage:
+        """What an attempt has used whose answer ends here."""
+        return self._router.state.estimates.interrupted(
+            attempt.target.full_name,
+            attempt.reserved.prompt_tokens,
+            attempt.text,
+            attempt.counted,
+            "".join(attempt.thoughts),
+        )

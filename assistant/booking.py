@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from assistant.attempt import Attempt
 from assistant.figures import Figures
-from assistant.limits import LimitReached, check, limits_of
+from assistant.limits import LimitReached, check, crossed, limits_of, refused
 from assistant.values import BudgetNotice, Limits, Origin
 from db import ledger
-from db.budgets import Limit, note_crossed, read_budgets, read_used
+from db.budgets import Limit, read_budgets, read_used
 from db.engine import Connection, Database, DatabaseError, to_the_end
 from providers.base import ProviderError, Usage
-from providers.prices import Price, cost_micros
+from providers.prices import cost_micros
 from providers.route import NotAffordable, Target
 
 log = logging.getLogger(__name__)
@@ -76,22 +78,12 @@ class Booking:
         )
         self.request_id = 0
         self._shared = _Shared()
-        self._share: tuple[int, int] | None = None
+        self._is_part = False  # `_request` then holds this part's share of the reservation
         self._host_limits = Limits()
         self._limits: list[Limit] = []
-        self._number = 0  # of the last attempt
-        self._begun = False  # whether an attempt is open
-        self._sent = False  # whether its request may have left
-        self._reserved = Usage()
-        self.target: Target | None = None  # of the last attempt
-        self._asked_at = self._began_at = time.monotonic()
-        self._first_text_at: float | None = None
+        self._asked_at = time.monotonic()
+        self.attempt: Attempt | None = None  # the last one
         self.open = False  # whether the request is, with its reservation
-
-    @property
-    def reserved(self) -> Usage:
-        """The most that the last attempt may use."""
-        return self._reserved
 
     @property
     def seconds(self) -> float:
@@ -101,7 +93,9 @@ class Booking:
     @property
     def first_text_seconds(self) -> float | None:
         """From then to the first text of the last attempt; None: there was none."""
-        return self._first_text_at - self._asked_at if self._first_text_at is not None else None
+        if self.attempt is None or self.attempt.first_text_at is None:
+            return None
+        return self.attempt.first_text_at - self._asked_at
 
     async def admit(
         self, limits: Limits, prepare: Callable[[Connection], Awaitable[tuple[int, int]]] | None = None
@@ -134,7 +128,12 @@ class Booking:
         # What could not be booked must be before more is spent; it counts towards the limits too.
         try:
             await self._database.write_owed()
-            await self._database.run(admit)
+            try:
+                await self._database.run(admit)
+            except LimitReached as reached:
+                if reached.closed:
+                    self._tell(await self._database.run(partial(refused, reached=reached)))
+                raise
         except DatabaseError as error:
             self._database.note(error)
             raise
@@ -147,123 +146,102 @@ class Booking:
         Each part has an end like a request of its own, and gives its share of the reservation back with that;
         the request stays open until `close` or `abandon`.
         """
+        whole = self._request
+        share = replace(whole, pictures=whole.pictures // number, micros=whole.micros // number)
         parts = [copy(self) for _ in range(number)]
         for part in parts:
-            part._share = (self._request.pictures // number, self._request.micros // number)
+            part._request, part._is_part = share, True
         return parts
 
     async def begin(self, target: Target, reserved: Usage) -> None:
         """Commit an open attempt before its request leaves.
 
+        One that may use more than what is reserved, as a model may that counts more tokens than the one that
+        was expected to answer, has the difference reserved too.
+
         Raises NotAffordable for a model without a price where a limit in dollars holds, and LimitReached when
-        earlier attempts of this request have used what was left for one more.
+        a limit has no room for that difference, or for one attempt more beside what earlier ones have used.
         """
         cost = cost_micros(target.price, reserved)
         if cost is None and any(limit.unit == "dollars" for limit in self._limits):
             raise NotAffordable(f"{target.model} has no price", sentence=UNPRICED)
-        attempt = ledger.NewAttempt(
-            self._request,
-            0,
-            target.provider,
-            target.model,
-            target.key.variable,
-            reserved.prompt_tokens,
-            reserved.completion_tokens,
-            reserved.pictures,
-            reserved.pixels,
-            cost,
-            _checked_on(target.price),
-            target.fallback,
-            self._elapsed_ms(self._asked_at),
+        held = self._request
+        needed = replace(
+            held,
+            tokens=max(held.tokens, reserved.prompt_tokens + reserved.completion_tokens),
+            micros=max(held.micros, cost or 0),
         )
 
         async def begin(connection: Connection) -> None:
-            await ledger.begin_attempt(connection, replace(attempt, attempt=self._number))
+            if needed != held:
+                tokens, micros = needed.tokens - held.tokens, needed.micros - held.micros
+                await ledger.reserve_more(connection, held.interaction_id, tokens, micros)
+            await ledger.begin_attempt(connection, attempt.row(held, self._asked_at))
             # The reservation is for one attempt, and stands beside what the others have used.
-            if self._shared.spent:
-                check(self._limits, await read_used(connection, self._limits), self._request)
+            if self._shared.spent or needed != held:
+                check(self._limits, await read_used(connection, self._limits), needed)
 
         async with self._shared.alone:
             if self._shared.failure is not None:
                 raise self._shared.failure
             # Noted first: a task that is cancelled while it commits has committed all the same.
             self._shared.attempts += 1
-            self._number = self._shared.attempts
-            self._begun = True
-            self._sent = False
-            self.target = target
-            self._reserved = reserved
+            self.attempt = attempt = Attempt(target, reserved, self._shared.attempts)
             try:
                 await self._database.run(begin)
             except LimitReached:  # which has taken the attempt back
                 self._shared.attempts -= 1
-                self._begun = False
+                attempt.open = False
                 raise
             except DatabaseError as error:  # it may stand there all the same, so no number comes after it
                 self._shared.failure = error
                 raise
-        self._sent = True
-        self._began_at, self._first_text_at = time.monotonic(), None
-
-    def text_came(self) -> None:
-        """Note when the first text of the attempt came; later calls change nothing."""
-        if self._first_text_at is None:
-            self._first_text_at = time.monotonic()
+        self._request = needed
+        attempt.leave()
 
     async def fail(self, error: ProviderError, usage: Usage | None) -> None:
         """End the open attempt: unbilled, or with an estimate of what it may have cost."""
         self._shared.spent = self._shared.spent or usage is not None
-        await self._write(self._ending(usage, error.kind, delivered="none"))
+        await self._end(usage, error.kind, delivered="none")
 
     async def settle(
         self, usage: Usage, outcome: str, keep: Callable[[Connection], Awaitable[None]] | None = None
     ) -> None:
         """End the attempt that answered, close the request and `keep` the turn: all of it or nothing."""
         error_class = "interrupted" if outcome == "partial" else ""
-        await self._write(self._ending(usage, error_class), outcome, keep)
+        await self._end(usage, error_class, outcome=outcome, keep=keep)
 
     async def close(self, outcome: str, keep: Callable[[Connection], Awaitable[None]] | None = None) -> None:
         """Close a request whose parts have all ended, and `keep` what came of it; `keep` may run twice."""
         await self._write(None, outcome, keep)
 
-    async def abandon(self, text_tokens: int = 0) -> None:
+    async def abandon(self, spent: Usage | None) -> None:
         """Close a request that ended without an answer.
 
-        An attempt that is still open had reached its vendor and may cost: it is booked with the tokens of
-        the text that had come by then, or with the picture that was being made. One that was cut off while
-        it was written down never left, and costs nothing.
+        An attempt that is still open had reached its vendor and may cost: it is booked with what it has
+        `spent` by then. One that was cut off while it was written down never left, and costs nothing.
         """
-        spent = replace(self._reserved, completion_tokens=text_tokens, estimated=True) if self._sent else None
-        ending = self._ending(spent, "interrupted", delivered="" if text_tokens else "none")
-        await self._write(ending if self._begun else None, "failed")
+        attempt = self.attempt
+        if attempt is None or not attempt.open:
+            await self._write(None, "failed")
+            return
+        delivered = "" if attempt.parts else "none"
+        await self._end(spent if attempt.sent else None, "interrupted", delivered, "failed")
 
-    def _ending(self, usage: Usage | None, error_class: str, delivered: str = "") -> ledger.Ending:
-        total_ms = self._elapsed_ms(self._began_at)
-        if usage is None:
-            return ledger.Ending("unbilled", "", error_class, delivered="none", total_ms=total_ms)
-        first_text_ms = None
-        if self._first_text_at is not None:
-            first_text_ms = round(1000 * (self._first_text_at - self._began_at))
-        return ledger.Ending(
-            "estimated" if usage.estimated else "settled",
-            "tokenizer" if usage.estimated else "provider",
-            error_class,
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.cached_tokens,
-            usage.reasoning_tokens,
-            usage.pictures,
-            usage.pixels,
-            cost_micros(self.target.price if self.target else None, usage),
-            delivered,
-            usage.steps,
-            first_text_ms,
-            total_ms,
-        )
-
-    @staticmethod
-    def _elapsed_ms(since: float) -> int:
-        return round(1000 * (time.monotonic() - since))
+    async def _end(
+        self,
+        usage: Usage | None,
+        error_class: str,
+        delivered: str = "",
+        outcome: str | None = None,
+        keep: Callable[[Connection], Awaitable[None]] | None = None,
+    ) -> None:
+        attempt = self.attempt
+        assert attempt is not None
+        ending = attempt.ending(usage, error_class, delivered)
+        attempt.open = False
+        self._figures.count_attempt(attempt.target, ending)
+        await self._write(ending, outcome, keep)
 
     async def _write(
         self,
@@ -271,7 +249,7 @@ class Booking:
         outcome: str | None = None,
         keep: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
-        number = self._number
+        number = self.attempt.number if self.attempt is not None else 0
         notices: list[BudgetNotice] = []
 
         async def write(connection: Connection) -> None:
@@ -282,12 +260,12 @@ class Booking:
             )
             if keep is not None and (ended or ending is None):
                 await keep(connection)
-            if outcome is not None and self._share is None:
+            if outcome is not None and not self._is_part:
                 await ledger.close_request(connection, request.interaction_id, outcome)
-            elif self._share is not None and ended and outcome is not None:
-                await ledger.reserve_less(connection, request.interaction_id, *self._share)
+            elif outcome is not None and ended:
+                await ledger.reserve_less(connection, request)
             if ended:
-                notices.extend(await self._crossed(connection))
+                notices.extend(await crossed(connection, self._limits))
 
         async def keep_trying() -> None:
             for delay in (*RETRY_AFTER, None):
@@ -304,25 +282,12 @@ class Booking:
 
         if outcome is not None:
             self.open = False
-        if ending is not None:
-            self._begun = False
-            if self.target is not None:
-                self._figures.count_attempt(self.target, ending)
         try:
             await to_the_end(keep_trying())
         finally:
-            for notice in notices:
-                for listener in self._host_limits.listeners:
-                    listener(notice)
+            self._tell(notices)
 
-    async def _crossed(self, connection: Connection) -> list[BudgetNotice]:
-        notices = []
-        for limit, used in zip(self._limits, await read_used(connection, self._limits), strict=True):
-            percent = await note_crossed(connection, limit, used.spent)
-            if percent is not None:
-                notices.append(BudgetNotice(limit, used.spent, percent))
-        return notices
-
-
-def _checked_on(price: Price | None) -> str:
-    return price.date.isoformat() if price is not None and price.date is not None else ""
+    def _tell(self, notices: Sequence[BudgetNotice]) -> None:
+        for notice in notices:
+            for listener in self._host_limits.listeners:
+                listener(notice)

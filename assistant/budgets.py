@@ -40,14 +40,17 @@ class Budgets:
         self._database = database
         self._host_limits = host_limits
 
-    async def set(self, budget: StoredBudget) -> None:
-        """Set a budget, in place of one for the same in the same unit and period.
+    async def set(self, budget: StoredBudget, *, keep_channel: bool = False) -> StoredBudget:
+        """Set a budget, in place of one for the same in the same unit and period, and give what stands now.
 
-        What was used in the period counts from its beginning; of a role, from when it first had a budget.
+        `keep_channel`: its notices go where those of the one before went. What was used in the period counts
+        from its beginning; of a role, from when it first had a budget.
         """
         if budget.amount < 0 or budget.guild_id == 0:
             raise ValueError("a budget is of a server, and not below nothing")
-        await self._database.run(lambda connection: write_budget(connection, budget))
+        return await self._database.run(
+            lambda connection: write_budget(connection, budget, keep_channel=keep_channel)
+        )
 
     async def remove(self, budget: StoredBudget) -> bool:
         """Take a budget away, whatever its amount; False when there was none."""

@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import Literal
 
 from db.engine import Connection, Database, DatabaseError
-from db.ledger import mark_delivered
+from db.ledger import find_unended, mark_delivered
 from db.responses import forget_responses
 
 log = logging.getLogger(__name__)
@@ -45,16 +45,21 @@ class Deliveries:
         if not noted:
             return
 
-        async def write(connection: Connection) -> None:
-            if delivered := {number: how for number, how in noted.items() if how}:
+        async def write(connection: Connection) -> set[int]:
+            # While ends are owed, an answer may be there whose attempt has none yet in the books.
+            delivered = {number: how for number, how in noted.items() if how}
+            late = await find_unended(connection, delivered) if self._database.owed else set()
+            if delivered:
                 await mark_delivered(connection, delivered)
             await forget_responses(connection, noted)
+            return late
 
         try:
-            await self._database.run(write)
+            late = await self._database.run(write)
         except DatabaseError:
             self._noted = noted | self._noted
             raise
+        self._noted = {number: noted[number] for number in late} | self._noted
 
     async def close(self) -> None:
         """Write what is noted and wait for nothing more. Raises DatabaseError."""

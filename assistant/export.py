@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import time
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
@@ -21,33 +22,54 @@ IDS = ("member", "channel", "server")
 LINES_AT_ONCE, PAUSE = 100, 0.001  # seconds
 
 
-async def as_files(report: Report, names: Mapping[int | str, str]) -> dict[str, bytes]:
-    """Both kinds by their endings. Of a large server they take a moment, so a thread writes them."""
-    return await asyncio.to_thread(lambda: {"csv": as_csv(report, names), "json": as_json(report, names)})
+class TooLarge(ValueError):
+    """The files of a report are larger than Discord takes, even packed."""
 
 
-def as_csv(report: Report, names: Mapping[int | str, str]) -> bytes:
+async def as_files(report: Report, most_bytes: int) -> dict[str, bytes]:
+    """Both kinds by their endings or, where they are larger than that together, a zip of both.
+
+    Of a large server they take a moment, so a thread writes them. Raises TooLarge.
+    """
+    return await asyncio.to_thread(_fitting, report, most_bytes)
+
+
+def _fitting(report: Report, most_bytes: int) -> dict[str, bytes]:
+    files = {"csv": as_csv(report), "json": as_json(report)}
+    if sum(map(len, files.values())) > most_bytes:
+        files = {"zip": _packed(files)}
+        if len(files["zip"]) > most_bytes:
+            raise TooLarge
+    return files
+
+
+def _packed(files: Mapping[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for kind, content in files.items():
+            archive.writestr(f"usage.{kind}", content)
+    return packed.getvalue()
+
+
+def as_csv(report: Report) -> bytes:
     """The lines of a report as CSV in UTF-8 with its mark, every text safe to open in a spreadsheet.
 
-    `names` are shown beside ids. An id has an apostrophe before it, since spreadsheets round numbers of more
-    than fifteen digits.
+    An id has an apostrophe before it, since spreadsheets round numbers of more than fifteen digits.
     """
     file = io.StringIO(newline="")
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-    writer.writerow([report.by, *(["name"] if report.by in IDS else []), *SUMS])
+    writer.writerow([report.by, *SUMS])
     for line in _unhurried(report.lines):
         key = _key(report, line)
-        cells = [f"'{key}", safe_cell(names.get(line.key, ""))] if report.by in IDS else [safe_cell(key)]
-        writer.writerow([*cells, *line.totals])
+        writer.writerow([f"'{key}" if report.by in IDS else safe_cell(key), *line.totals])
     return file.getvalue().encode("utf-8-sig", "replace")
 
 
-def as_json(report: Report, names: Mapping[int | str, str]) -> bytes:
+def as_json(report: Report) -> bytes:
     """The lines of a report, its totals and its days as JSON. Ids are texts: many programs round them."""
 
     def line(of: Line) -> dict[str, object]:
-        name = {"name": names.get(of.key, "")} if report.by in IDS else {}
-        return {report.by: _key(report, of), **name, **of.totals._asdict()}
+        return {report.by: _key(report, of), **of.totals._asdict()}
 
     content = {
         "from": report.days.first.isoformat(),

@@ -119,7 +119,7 @@ class Imagining:
             if ordered.end is not None or ordered.booking.request_id:  # else it was seen before
                 self._figures.count_end("imagine", ordered.end, ordered.booking.seconds)
             if ordered.booking.open:  # nobody made any, the listener left, or the bot is stopping
-                await ordered.booking.abandon()
+                await ordered.booking.abandon(None)
             del self._ordered[number]
         if ordered.end is not None:
             yield ordered.end
@@ -191,7 +191,7 @@ class Imagining:
             ordered.missed[_sentence_for(error)] = reason_of(error)
         finally:
             if part.open:
-                await part.abandon()
+                await part.abandon(part.attempt.reserved if part.attempt else None)
 
     async def _close(self, ordered: _Ordered) -> None:
         """Close the request, keep what its pictures were made with, and make them the end."""

@@ -1,4 +1,4 @@
-"""Which limits hold for a request, and the sentence for one that has reached a limit."""
+"""Which limits hold for a request, the sentence for one that has reached a limit, and what is told of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC
 
 from assistant.periods import budget_bounds, find_zone
-from assistant.values import Limits, Refused
-from db.budgets import BUDGET_PERIODS, UNITS, Limit, Scope, StoredBudget, Unit, Used
+from assistant.values import BudgetNotice, Limits, Refused
+from db.budgets import (
+    BUDGET_PERIODS,
+    UNITS,
+    Limit,
+    Scope,
+    StoredBudget,
+    Unit,
+    Used,
+    note_crossed,
+    note_refused,
+    read_used,
+)
+from db.engine import Connection
 from db.ledger import NewRequest
 
 MICROS = 1_000_000
@@ -22,7 +34,15 @@ WHOSE = {
 
 
 class LimitReached(Refused):
-    """The request does not fit into a limit; the text is for the member."""
+    """The request does not fit into a limit; the text is for the member.
+
+    `closed` are the limits, each with what is used of it, that would have no room for it either if nothing
+    else were running.
+    """
+
+    def __init__(self, sentence: str, closed: Sequence[tuple[Limit, int]] = ()) -> None:
+        super().__init__(sentence)
+        self.closed = closed
 
 
 def limits_of(
@@ -92,7 +112,27 @@ def check(limits: Sequence[Limit], used: Sequence[Used], request: NewRequest) ->
     if passed:
         limit, figures = max(passed, key=lambda pair: pair[0].until)
         left = max(0, limit.amount - (figures.spent + figures.held - needs[limit.unit]))
-        raise LimitReached(refusal(limit, left))
+        closed = [(each, used.spent) for each, used in passed if used.spent + needs[each.unit] > each.amount]
+        raise LimitReached(refusal(limit, left), closed)
+
+
+async def crossed(connection: Connection, limits: Sequence[Limit]) -> list[BudgetNotice]:
+    """What is to be told of these limits now, and noted as told: each is used to 50, 80 or 100 %."""
+    notices = []
+    for limit, used in zip(limits, await read_used(connection, limits), strict=True):
+        percent = await note_crossed(connection, limit, used.spent)
+        if percent is not None:
+            notices.append(BudgetNotice(limit, used.spent, percent))
+    return notices
+
+
+async def refused(connection: Connection, reached: LimitReached) -> list[BudgetNotice]:
+    """What is to be told of limits that have refused a request, and noted as told."""
+    return [
+        BudgetNotice(limit, spent, None)
+        for limit, spent in reached.closed
+        if await note_refused(connection, limit)
+    ]
 
 
 def refusal(limit: Limit, left: int) -> str:

@@ -119,6 +119,8 @@ def named_days(period: NamedPeriod, day: date) -> Days:
 
 def days_between(first: str, last: str, day: date) -> Days:
     """The days from one date to another, written as 2026-11-30, both included. Raises BadPeriod."""
+    if not first:
+        raise BadPeriod("Please say from which day on: `from` is missing.")
     try:
         days = Days(date.fromisoformat(first), date.fromisoformat(last))
         if (days.first.isoformat(), days.last.isoformat()) != (first, last):  # such as 2026-W48-1

@@ -61,11 +61,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class BudgetNotice:
-    """That 50, 80 or 100 % of a budget are used; told once each in a day or month."""
+    """That 50, 80 or 100 % of a budget are used, or that it refuses requests; once each in a day or month."""
 
     limit: Limit
     spent: int  # in the limit's unit; of dollars millionths
-    percent: int
+    percent: int | None  # None: what is left was too little for a request
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 The report is of 30 days of a server with 400,000 attempts in them (`benchmarks.ledger_filling`), in the days
 of Asia/Kolkata, which begin at half past.
 
-- top10_ms: the ten members who used most, the rest, and the totals; from the command to rows.
-- full_ms: the whole report with every member's line, the totals of the 30 days before, and each day's.
+- top10_ms: what `/usage` reads: the server's time zone, the ten members who used most, the rest, the totals,
+  those of the 30 days before, and each day's; from the command to rows.
+- full_ms: the same with every member's line, as for the files.
 - plain_full_ms: the same by GROUP BY over the ledger's rows, with an index on server and time.
 - chart_ms: the report's chart, drawn in a thread; the first one, which loads matplotlib, is not counted.
 - write_us: the transaction at an answer's end: messages, attempt, roll-up, reservation.
@@ -13,9 +14,8 @@ of Asia/Kolkata, which begin at half past.
 - answer_held_ms: the longest that the write of an answer took while reports, their charts and their files
   were made one after the other without a pause; answer_alone_ms: the longest of as many without them.
 
-Other work on the machine makes any single run longer. So of reports and charts each figure is the shortest of
-many runs, in turn at each size, with the median beside it; and of the longest writes it is the median of
-several rounds, in turn with and without reports, with the worst beside it.
+Each figure is the median of several runs, of reports and charts in turn at each size. Of the longest writes
+it is the median of several rounds, in turn with and without reports, with the worst beside it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from sqlalchemy import delete, text, update
 from assistant.charts import chart
 from assistant.export import as_files
 from assistant.periods import bounds, find_zone, named_days, today
-from assistant.usage import report
+from assistant.usage import TOP, Reports, report, time_zone_of
 from benchmarks.ledger_filling import LARGE, LEAVER, NOW, fill
 from db.engine import Connection, Database, open_database
 from db.history import ConversationKey, NewTurn, add_turn, history
@@ -52,7 +52,7 @@ from db.ledger import (
     close_request,
     end_attempt,
 )
-from db.usage import View, read_lines, read_totals
+from db.usage import View
 
 ZONE = "Asia/Kolkata"
 DAYS = named_days("30 days", today(find_zone(ZONE), NOW))
@@ -60,6 +60,7 @@ VIEW = View(LARGE)
 WRITES, ROUNDS = 300, 5
 RUNS = 30
 PLAIN_RUNS = 3
+MOST_BYTES = 10 * 2**20  # what Discord takes
 ENDING = Ending("settled", "provider", prompt_tokens=900, completion_tokens=300, cost_micros=240)
 
 # What a report by GROUP BY alone asks for.
@@ -77,12 +78,9 @@ class Figures:
     """What was measured at one size."""
 
     top10_ms: float
-    top10_median_ms: float
     full_ms: float
-    full_median_ms: float
     plain_full_ms: float
     chart_ms: float
-    chart_median_ms: float
     write_us: float
     plain_write_us: float
     delete_member_ms: float
@@ -92,20 +90,11 @@ class Figures:
     answer_alone_worst_ms: float
 
 
-async def top_ten(database: Database) -> None:
-    """The ten members who used most, and the totals that the rest is reckoned from."""
-    since, until = bounds(DAYS, find_zone(ZONE))
-
-    async def read(connection: Connection) -> None:
-        await read_lines(connection, VIEW, "member", since, until, 10)
-        await read_totals(connection, VIEW, since, until)
-
-    await database.read(read)
-
-
-async def full_report(database: Database) -> None:
-    """The whole report, with every line."""
-    found = await report(database, VIEW, DAYS, "member", ZONE, NOW, None)
+async def usage(database: Database, top: int | None = TOP) -> None:
+    """What `/usage` reads for its report, or (`top` None) for the files of it."""
+    await time_zone_of(database, VIEW)  # which days are meant
+    found = await report(database, VIEW, DAYS, "member", await time_zone_of(database, VIEW), NOW, top)
+    assert found.time_zone == ZONE
     assert found.lines
     assert len(found.daily) == DAYS.count
 
@@ -198,7 +187,7 @@ async def longest_hold(database: Database, answers: Answers) -> float:
     async def reports() -> None:
         while True:
             await chart(await report(database, VIEW, DAYS, "member", ZONE, NOW))
-            await as_files(await report(database, VIEW, DAYS, "member", ZONE, NOW, None), {})
+            await as_files(await report(database, VIEW, DAYS, "member", ZONE, NOW, None), MOST_BYTES)
 
     running = asyncio.create_task(reports())
     slowest = await longest_write(answers)
@@ -223,7 +212,8 @@ async def measure(sizes: Sequence[int], folder: Path) -> dict[int, Figures]:
             async with open_database(address):
                 pass
             await asyncio.to_thread(fill, path, size)
-            databases[size] = await opened.enter_async_context(open_database(address))
+            database = databases[size] = await opened.enter_async_context(open_database(address))
+            await Reports(database).set_time_zone(LARGE, ZONE)
         gc.freeze()  # as a bot does that has started
         read = {size: await time_reads(database) for size, database in databases.items()}
         for _ in range(RUNS):
@@ -236,7 +226,7 @@ async def measure(sizes: Sequence[int], folder: Path) -> dict[int, Figures]:
 async def time_reads(database: Database) -> dict[str, list[float]]:
     """The milliseconds of each kind of report, and of a chart."""
     found = await report(database, VIEW, DAYS, "member", ZONE, NOW)
-    works = {"top10": top_ten(database), "full": full_report(database), "chart": chart(found)}
+    works = {"top10": usage(database), "full": usage(database, None), "chart": chart(found)}
     return {name: [1000 * await seconds(work)] for name, work in works.items()}
 
 
@@ -253,12 +243,9 @@ async def measure_one(database: Database, read: dict[str, list[float]]) -> Figur
     async with database.transaction() as connection:
         await connection.execute(text("CREATE INDEX plain ON attempts (guild_id, sent_at)"))
     plain_ms = [1000 * await seconds(plain_report(database)) for _ in range(PLAIN_RUNS + 1)]
-    shortest = {f"{name}_ms": min(times[1:]) for name, times in read.items()}
-    medians = {f"{name}_median_ms": statistics.median(times[1:]) for name, times in read.items()}
     return Figures(
-        **shortest,
-        **medians,
-        plain_full_ms=min(plain_ms[1:]),
+        **{f"{name}_ms": statistics.median(times[1:]) for name, times in read.items()},
+        plain_full_ms=statistics.median(plain_ms[1:]),
         write_us=write_us,
         plain_write_us=plain_write_us,
         delete_member_ms=delete_ms,

@@ -12,8 +12,8 @@ from pathlib import Path
 from sqlalchemy import insert
 from sqlalchemy.dialects.sqlite import dialect
 
+from db.differences import booked_slots, booked_sums
 from db.rollup import SPANS, slots, summed
-from db.verify import booked_slots, booked_sums
 
 NOW = 1_800_000_000
 LARGE, LARGE_SHARE = 1, 400_000

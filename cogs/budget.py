@@ -12,9 +12,10 @@ from discord.ext import commands
 from assistant import Assistant
 from assistant.limits import MICROS, in_unit
 from assistant.periods import BadPeriod, zone_names
-from assistant.values import BudgetNotice, BudgetPeriod, Limit, StoredBudget, Unit
+from assistant.values import BudgetPeriod, StoredBudget, Unit
+from cogs.budget_notices import BudgetNotices
 from cogs.origin import managed_server
-from cogs.posting import cannot_post, may_post, post
+from cogs.posting import try_posting
 
 if TYPE_CHECKING:
     from bot import Colloquy
@@ -29,6 +30,8 @@ NO_CATEGORY = "A category has no budget of its own. Choose a channel in it."
 NO_TEXT_CHANNEL = "Notices are posted in text channels. Choose one."
 NO_BUDGETS = "This server has no budgets. /budget set makes one."
 NO_SUCH_BUDGET = "There is no such budget. /budget list shows those there are."
+WHICH_BUDGET = "Say which one: by its number in /budget list, or by its unit and period."
+ON_OR_OFF = "Choose either a channel for notices or no_notices."
 WILL_POST = "Notices about this server's budgets will be posted here."
 
 # As Discord resolves them: a guild's own channel objects are not cached without the guilds intent.
@@ -41,6 +44,7 @@ class Budget(commands.Cog):
     def __init__(self, bot: Colloquy, assistant: Assistant) -> None:
         self._bot = bot
         self._assistant = assistant
+        self._notices = BudgetNotices(bot)
 
     budget = app_commands.Group(
         name="budget",
@@ -51,11 +55,12 @@ class Budget(commands.Cog):
 
     async def cog_load(self) -> None:
         """Hear of budgets that are used up to 50, 80 and 100 %."""
-        self._assistant.budget_listeners.append(self.tell)
+        self._assistant.budget_listeners.append(self._notices.tell)
 
     async def cog_unload(self) -> None:
-        """Hear no more of them."""
-        self._assistant.budget_listeners.remove(self.tell)
+        """Hear no more of them, and post none."""
+        self._assistant.budget_listeners.remove(self._notices.tell)
+        self._notices.stop()
 
     @budget.command(name="set")
     @app_commands.describe(
@@ -65,7 +70,8 @@ class Budget(commands.Cog):
         channel="Only in this channel and its threads",
         role="Only for members with this role, all together",
         each_member="For each member by themselves",
-        notices="Where to post when 50, 80 and 100 % are used",
+        notices="Where to post when 50, 80 and 100 % are used; as before if you do not say",
+        no_notices="Post no notices about it any more",
     )
     async def set_budget(
         self,
@@ -77,24 +83,28 @@ class Budget(commands.Cog):
         role: discord.Role | None = None,
         each_member: bool = False,
         notices: Channel | None = None,
+        no_notices: bool = False,
     ) -> None:
         """Set what may be used; in place of the budget there is for the same, if any."""
         guild_id = managed_server(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)
         problem = _problem(guild_id, amount, unit, channel, role, each_member)
-        if problem is None and notices is not None and notices.type not in TEXT_CHANNELS:
-            problem = NO_TEXT_CHANNEL
-        elif problem is None and notices is not None and not await may_post(self._bot, notices.id, WILL_POST):
-            problem = cannot_post(self._bot, guild_id, notices.id)
+        if problem is None and notices is not None:
+            if no_notices or notices.type not in TEXT_CHANNELS:
+                problem = ON_OR_OFF if no_notices else NO_TEXT_CHANNEL
+            else:
+                problem = await try_posting(self._bot, guild_id, notices.id, WILL_POST)
         if problem is not None:
             await interaction.edit_original_response(content=problem)
             return
         budget = _stored(guild_id, unit, period, channel, role, each_member, amount, interaction.user.id)
         if notices is not None:
             budget = replace(budget, warn_channel_id=notices.id)
-        await self._assistant.budgets.set(budget)
-        told = f" Notices go to <#{notices.id}>." if notices is not None else ""
-        await interaction.edit_original_response(content=f"Set: {_line(budget)}.{told}")
+        keep_channel = notices is None and not no_notices
+        budget = await self._assistant.budgets.set(budget, keep_channel=keep_channel)
+        channel_id = budget.warn_channel_id
+        told = f"Notices go to <#{channel_id}>." if channel_id else "No notices are posted about it."
+        await interaction.edit_original_response(content=f"Set: {_line(budget)}. {told}")
 
     @budget.command(name="list")
     async def list_budgets(self, interaction: discord.Interaction[Any]) -> None:
@@ -104,8 +114,9 @@ class Budget(commands.Cog):
         budgets = await self._assistant.budgets.of_server(guild_id)
         zone = await self._assistant.reports.time_zone(guild_id)
         lines = [
-            f"- {_line(budget)}" + (f" (notices: <#{budget.warn_channel_id}>)" * bool(budget.warn_channel_id))
-            for budget in budgets[:MOST_LISTED]
+            f"{number}. {_line(budget)}"
+            + f" (notices: <#{budget.warn_channel_id}>)" * bool(budget.warn_channel_id)
+            for number, budget in enumerate(budgets[:MOST_LISTED], 1)
         ]
         if len(budgets) > MOST_LISTED:
             lines.append(f"And {len(budgets) - MOST_LISTED:,} more.")
@@ -116,6 +127,7 @@ class Budget(commands.Cog):
 
     @budget.command()
     @app_commands.describe(
+        number="Its number in /budget list, in place of all that follows",
         unit="What is counted",
         period="Of a day or of a month",
         channel="The channel it is for",
@@ -125,8 +137,9 @@ class Budget(commands.Cog):
     async def remove(
         self,
         interaction: discord.Interaction[Any],
-        unit: Unit,
-        period: BudgetPeriod,
+        number: app_commands.Range[int, 1] | None = None,
+        unit: Unit | None = None,
+        period: BudgetPeriod | None = None,
         channel: Channel | None = None,
         role: discord.Role | None = None,
         each_member: bool = False,
@@ -134,13 +147,21 @@ class Budget(commands.Cog):
         """Take a budget away."""
         guild_id = managed_server(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        if (problem := _problem(guild_id, 0, unit, channel, role, each_member)) is not None:
-            await interaction.edit_original_response(content=problem)
-            return
-        budget = _stored(guild_id, unit, period, channel, role, each_member, 0, interaction.user.id)
-        removed = await self._assistant.budgets.remove(budget)
-        text = f"Removed: {_whose(budget)}, {unit} a {period}." if removed else NO_SUCH_BUDGET
-        await interaction.edit_original_response(content=text)
+        problem = budget = None
+        if number is not None:  # the only way for one whose channel or role is gone
+            budgets = await self._assistant.budgets.of_server(guild_id)
+            budget = next(iter(budgets[number - 1 : number]), None)
+        elif unit is None or period is None:
+            problem = WHICH_BUDGET
+        else:
+            problem = _problem(guild_id, 0, unit, channel, role, each_member)
+            budget = _stored(guild_id, unit, period, channel, role, each_member, 0, interaction.user.id)
+        if problem is None:
+            removed = budget is not None and await self._assistant.budgets.remove(budget)
+            problem = None if removed else NO_SUCH_BUDGET
+        if problem is None and budget is not None:
+            problem = f"Removed: {_whose(budget)}, {budget.unit} a {budget.period}."
+        await interaction.edit_original_response(content=problem)
 
     @budget.command()
     @app_commands.describe(name="Such as Europe/Berlin or Asia/Kolkata")
@@ -164,15 +185,6 @@ class Budget(commands.Cog):
         wanted = typed.strip().lower().replace(" ", "_")
         found = sorted(name for name in zone_names() if wanted in name.lower())
         return [app_commands.Choice(name=name, value=name) for name in found[:MOST_CHOICES]]
-
-    # Notices
-
-    def tell(self, notice: BudgetNotice) -> None:
-        """Post a notice where its budget says; those of the host's own limits go to the host."""
-        if notice.limit.by_host:
-            self._bot.tell_owner(notice_text(notice))
-        elif notice.limit.warn_channel_id:
-            self._bot.tree.start(post(self._bot, notice.limit.warn_channel_id, notice_text(notice)))
 
 
 def _problem(
@@ -220,28 +232,6 @@ def _line(budget: StoredBudget) -> str:
 def _whose(budget: StoredBudget) -> str:
     names = {"channel": f"<#{budget.scope_id}>", "role": f"<@&{budget.scope_id}>", "member": "each member"}
     return names.get(budget.scope, "this server")
-
-
-def notice_text(notice: BudgetNotice) -> str:
-    """How much of which budget is used, and when it begins anew."""
-    limit = notice.limit
-    when = "Today's" if limit.period == "day" else "This month's"
-    return (
-        f"{when} budget {_for_whom(limit)} is used to {notice.percent} %: "
-        f"{in_unit(notice.spent, limit.unit)} of {in_unit(limit.amount, limit.unit)}. "
-        f"It begins anew <t:{limit.until}:R>."
-    )
-
-
-def _for_whom(limit: Limit) -> str:
-    names = {
-        "bot": "of this bot",
-        "channel": f"of <#{limit.scope_id}>",
-        "role": f"of the role <@&{limit.scope_id}>",
-        "member": f"of <@{limit.scope_id}>",
-    }
-    of_server = f"of server {limit.guild_id}" if limit.by_host else "of this server"
-    return names.get(limit.scope, of_server)
 
 
 async def setup(bot: Colloquy) -> None:

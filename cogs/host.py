@@ -8,14 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from assistant.periods import NAMED_PERIODS, NamedPeriod
+from assistant.periods import NamedPeriod
 from assistant.values import Grouping
-from cogs.reports import FIRST, GROUPINGS, LAST, Asked, check_reader, days_asked, show_report
+from cogs.reports import FIRST, GROUPINGS, LAST, PERIOD_CHOICES, Asked, check_reader, days_asked, show_report
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
-PERIODS = [app_commands.Choice(name=name, value=name) for name in NAMED_PERIODS]
 BY = [app_commands.Choice(name=name, value=name) for name in GROUPINGS["host"]]
 
 
@@ -37,7 +36,7 @@ class Host(commands.Cog):
         last=LAST,
     )
     @app_commands.rename(first="from", last="to")
-    @app_commands.choices(period=PERIODS, by=BY)
+    @app_commands.choices(period=PERIOD_CHOICES, by=BY)
     async def usage(
         self,
         interaction: discord.Interaction[Any],

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # And nothing more. So what is posted has no embeds: they would take one permission more.
 POSTING = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
+NOT_NOW = "Discord did not take a message into <#{channel}> just now, so nothing was set. Please try again."
 CANNOT_POST = (
     "I cannot post in <#{channel}>, so nothing was set. Invite me with this link, and let me view the "
     "channel, send messages and attach files there: <{link}>"
@@ -25,9 +26,15 @@ async def post(bot: Colloquy, channel_id: int, text: str, **more: Any) -> Outcom
     return (await bot.calls.attempt(channel.send(text, **more))).outcome
 
 
-async def may_post(bot: Colloquy, channel_id: int, announcement: str) -> bool:
-    """Whether the bot may post in a channel. It is not told what it may do there: so it posts."""
-    return await post(bot, channel_id, announcement) is Outcome.ARRIVED
+async def try_posting(bot: Colloquy, guild_id: int, channel_id: int, announcement: str) -> str | None:
+    """What an admin reads who wants things posted in a channel where that does not work; None: it does.
+
+    The bot is not told what it may do there: so it posts.
+    """
+    outcome = await post(bot, channel_id, announcement)
+    if outcome is Outcome.FAILED:
+        return NOT_NOW.format(channel=channel_id)
+    return None if outcome is Outcome.ARRIVED else cannot_post(bot, guild_id, channel_id)
 
 
 def cannot_post(bot: Colloquy, guild_id: int, channel_id: int) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 import discord
 
@@ -18,8 +17,6 @@ from cogs.splitting import shorten
 Scope = Literal["server", "host"]
 TITLES: dict[Scope, str] = {"server": "Usage of this server", "host": "Usage of the whole bot"}
 NOTHING = "Nothing was used in this time."
-HIDDEN = "a channel that you cannot see"
-HIDDEN_FROM_SOME = "a channel that not everybody sees"
 # So many of the days stand in the list; the chart and the file have all of them.
 LISTED_DAYS = 10
 CENT = 10_000  # millionths of a dollar
@@ -28,34 +25,14 @@ NAME_LENGTH = 60
 CHART = "usage.png"
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who reads a report: a member, or (`user` None) everybody in the server."""
-
-    client: discord.Client
-    guild: discord.Guild | None
-    user: discord.User | discord.Member | None
-
-    def may_not_see(self, channel_id: int) -> bool:
-        """Whether the bot knows that they cannot see a channel, or not all of them."""
-        if self.guild is None or (channel := self.guild.get_channel_or_thread(channel_id)) is None:
-            return False
-        who = self.user or self.guild.default_role
-        if not isinstance(who, discord.Member | discord.Role):
-            return False
-        return not channel.permissions_for(who).view_channel
-
-
-def as_embed(
-    report: Report, picture: bytes | None, reader: Reader
-) -> tuple[discord.Embed, list[discord.File]]:
+def as_embed(report: Report, picture: bytes | None) -> tuple[discord.Embed, list[discord.File]]:
     """A report as an embed with its chart."""
     embed = discord.Embed(title=_title(report), colour=discord.Colour.blurple())
-    embed.description = f"**{days_of(report.days)}**, by {report.by}\n{_list(report, reader)}"
+    embed.description = f"**{days_of(report.days)}**, by {report.by}\n{_list(report)}"
     totals = report.totals
     for name, field, what in (
         ("Tokens", "tokens", f"{totals.prompt_tokens:,} prompt\n{totals.completion_tokens:,} completion"),
-        ("Requests", "requests", _count(totals.pictures, "picture")),
+        ("Requests", "requests", counted(totals.pictures, "picture")),
         ("Cost", "cost_micros", f"{totals.unpriced_share:.0%} of requests unpriced"),
     ):
         number = getattr(totals, field)
@@ -67,18 +44,18 @@ def as_embed(
     return embed, _files(report, picture)
 
 
-def as_message(report: Report, picture: bytes | None, reader: Reader) -> tuple[str, list[discord.File]]:
+def as_message(report: Report, picture: bytes | None) -> tuple[str, list[discord.File]]:
     """The same as the text of a message: posting embeds would take one permission more."""
     totals = report.totals
     sums = (
-        f"**{_count(totals.tokens, 'token')}**{_change(report, 'tokens')}, "
-        f"**{_count(totals.requests, 'request')}**{_change(report, 'requests')}, "
-        f"{_count(totals.pictures, 'picture')}, "
+        f"**{counted(totals.tokens, 'token')}**{_change(report, 'tokens')}, "
+        f"**{counted(totals.requests, 'request')}**{_change(report, 'requests')}, "
+        f"{counted(totals.pictures, 'picture')}, "
         f"**{dollars(totals.cost_micros)}**{_change(report, 'cost_micros')}, "
         f"{totals.unpriced_share:.0%} of requests unpriced"
     )
     heading = f"**{_title(report)}, {days_of(report.days)}**, by {report.by}"
-    text = shorten(f"{heading}\n{sums}\n{_list(report, reader)}", f"-# {_notes(report)}")
+    text = shorten(f"{heading}\n{sums}\n{_list(report)}", f"-# {_notes(report)}")
     return text, _files(report, picture)
 
 
@@ -89,9 +66,9 @@ def _title(report: Report) -> str:
 def _notes(report: Report) -> str:
     totals = report.totals
     return (
-        f"{totals.estimated_share:.0%} of requests estimated, {totals.fallbacks:,} answered by a fallback, "
-        f"{totals.failures:,} more refused by vendors at no cost. "
-        f"Change against the {_count(report.days.count, 'day')} before. Days of {report.time_zone}."
+        f"{totals.estimated_share:.0%} of requests estimated, {totals.fallbacks:,} went to a fallback, "
+        f"{totals.failures:,} more failed at no cost. "
+        f"Change against the {counted(report.days.count, 'day')} before. Days of {report.time_zone}."
     )
 
 
@@ -102,7 +79,7 @@ def _files(report: Report, picture: bytes | None) -> list[discord.File]:
     return [discord.File(io.BytesIO(picture), CHART, description=alternative)]
 
 
-def _list(report: Report, reader: Reader) -> str:
+def _list(report: Report) -> str:
     if not (report.totals.requests or report.totals.failures):
         return NOTHING
     if report.by == "day":
@@ -112,7 +89,7 @@ def _list(report: Report, reader: Reader) -> str:
             shown.insert(0, f"The last {LISTED_DAYS} days; the chart and the files have all.")
         return "\n".join(shown)
     shown = [
-        f"{place}. {_name(report, line, reader)}: {figures(line.totals)}"
+        f"{place}. {_name(report, line)}: {figures(line.totals)}"
         for place, line in enumerate(report.lines, 1)
     ]
     if report.others:
@@ -120,39 +97,15 @@ def _list(report: Report, reader: Reader) -> str:
     return "\n".join(shown)
 
 
-def _name(report: Report, line: Line, reader: Reader) -> str:
-    """A line's name. Discord itself hides the name of a mentioned channel from those who cannot see it."""
+def _name(report: Report, line: Line) -> str:
+    """A line's name. Discord itself shows what is mentioned by name, to those who may see it."""
     if report.by == "member":
         return f"<@{line.key}>"
     if report.by == "channel":
-        return _hidden(reader) if reader.may_not_see(int(line.key)) else f"<#{line.key}>"
+        return f"<#{line.key}>"
     if report.by == "server":
-        if line.key == 0:
-            return "direct messages"
-        guild = reader.client.get_guild(int(line.key))
-        return f"{_escaped(guild.name)} `{line.key}`" if guild is not None else f"`{line.key}`"
+        return f"`{line.key}`" if line.key else "direct messages"
     return _escaped(str(line.key)) or "no key"
-
-
-def _hidden(reader: Reader) -> str:
-    return HIDDEN if reader.user is not None else HIDDEN_FROM_SOME
-
-
-def names_for(report: Report, reader: Reader) -> dict[int | str, str]:
-    """The names for a file, as far as the bot knows them: without privileged intents, that is not far."""
-    names: dict[int | str, str] = {}
-    guild = reader.guild
-    for line in report.lines:
-        known: Any = None
-        if report.by == "server":
-            known = reader.client.get_guild(int(line.key))
-        elif report.by == "member" and guild is not None:
-            known = guild.get_member(int(line.key))
-        elif report.by == "channel" and guild is not None and not reader.may_not_see(int(line.key)):
-            known = guild.get_channel_or_thread(int(line.key))
-        if known is not None:
-            names[line.key] = getattr(known, "display_name", None) or known.name
-    return names
 
 
 def _escaped(text: str) -> str:
@@ -165,8 +118,8 @@ def figures(totals: Totals) -> str:
     if totals.tokens:
         parts.append(f"{totals.prompt_tokens:,} + {totals.completion_tokens:,} tokens")
     if totals.pictures:
-        parts.append(_count(totals.pictures, "picture"))
-    parts.append(_count(totals.requests, "request"))
+        parts.append(counted(totals.pictures, "picture"))
+    parts.append(counted(totals.requests, "request"))
     if totals.cost_micros:
         parts.append(dollars(totals.cost_micros))
     return ", ".join(parts)
@@ -195,5 +148,6 @@ def date_of(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 request", "1,200 requests"."""
     return f"{number:,} {noun if number == 1 else noun + 's'}"

@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import discord
+from discord import app_commands
 
 from assistant.charts import chart
-from assistant.export import as_files
+from assistant.export import TooLarge, as_files
 from assistant.periods import NAMED_PERIODS, BadPeriod, NamedPeriod
 from assistant.usage import Report
 from assistant.values import Grouping, View
 from cogs.errors import NotTheHost
 from cogs.origin import managed_server
-from cogs.posting import cannot_post, may_post
-from cogs.report_texts import Reader, Scope, as_embed, date_of, days_of, names_for
+from cogs.posting import cannot_post, try_posting
+from cogs.report_texts import Scope, as_embed, date_of, days_of
 
 if TYPE_CHECKING:
     from bot import Colloquy
@@ -26,6 +27,8 @@ GROUPINGS: dict[Scope, tuple[Grouping, ...]] = {
     "server": ("member", "channel", "command", "model", "provider", "day"),
     "host": ("server", "key", "command", "model", "provider", "day"),
 }
+
+PERIOD_CHOICES = [app_commands.Choice(name=name, value=name) for name in NAMED_PERIODS]
 
 # What the options of the commands say.
 FIRST = "The first day in place of a period, as 2026-11-30"
@@ -36,6 +39,7 @@ STARTED = (
     "Press the button again to end that."
 )
 ENDED = "Ended: no weekly report is posted in this server any more."
+TOO_LARGE = "These files are larger than Discord takes. Choose fewer days, or another grouping."
 NO_WEEKLY_REPORT = "No weekly report is posted in this server. /usage has a button that begins one."
 
 Button = discord.ui.Button[discord.ui.View]
@@ -151,9 +155,12 @@ class ReportFile(discord.ui.DynamicItem[Button], template=rf"report:file:{_ASKED
         report = await _find(interaction, bot, self._asked, top=None)
         if report is None:
             return
-        names = names_for(report, _reader(interaction))
         stem = f"usage-by-{report.by}-{report.days.first}-{report.days.last}"
-        contents = await as_files(report, names)
+        try:
+            contents = await as_files(report, interaction.filesize_limit)
+        except TooLarge:
+            await interaction.edit_original_response(content=TOO_LARGE)
+            return
         files = [discord.File(io.BytesIO(content), f"{stem}.{kind}") for kind, content in contents.items()]
         await interaction.edit_original_response(
             content=f"{days_of(report.days)} by {report.by}: all lines, for a spreadsheet and for programs.",
@@ -190,10 +197,11 @@ class WeeklyButton(discord.ui.DynamicItem[Button], template=r"report:weekly:(?P<
             ended = await weekly.end(guild_id)
             await interaction.edit_original_response(content=ENDED if ended else NO_WEEKLY_REPORT)
             return
-        announcement = WILL_POST.format(by=self._by)
-        may_attach = interaction.app_permissions.attach_files
-        if not may_attach or not await may_post(bot, channel_id, announcement):
-            await interaction.edit_original_response(content=cannot_post(bot, guild_id, channel_id))
+        problem: str | None = cannot_post(bot, guild_id, channel_id)
+        if interaction.app_permissions.attach_files:
+            problem = await try_posting(bot, guild_id, channel_id, WILL_POST.format(by=self._by))
+        if problem is not None:
+            await interaction.edit_original_response(content=problem)
             return
         first = await weekly.start(guild_id, channel_id, self._by)
         moved = f", and no longer in <#{now.channel_id}>" if now and now.channel_id != channel_id else ""
@@ -218,7 +226,7 @@ async def show_report(interaction: discord.Interaction[Any], bot: Colloquy, aske
     report = await _find(interaction, bot, asked)
     if report is None:
         return
-    embed, files = as_embed(report, await chart(report), _reader(interaction))
+    embed, files = as_embed(report, await chart(report))
     view = discord.ui.View(timeout=None)
     view.add_item(ReportMenu("period", asked))
     view.add_item(ReportMenu("by", asked))
@@ -243,10 +251,6 @@ async def _find(
         await interaction.edit_original_response(content=str(problem))
         return None
     return await reports.report(view, days, asked.by, **more)
-
-
-def _reader(interaction: discord.Interaction[Any]) -> Reader:
-    return Reader(interaction.client, interaction.guild, interaction.user)
 
 
 def _sentence_case(text: str) -> str:

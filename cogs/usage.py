@@ -11,17 +11,16 @@ from discord.ext import commands
 from assistant import Assistant
 from assistant.budgets import LimitStatus
 from assistant.limits import in_unit
-from assistant.periods import NAMED_PERIODS, NamedPeriod
+from assistant.periods import NamedPeriod
 from assistant.values import PERIODS, BudgetPeriod, Grouping, Line, MemberUsage, Period, Totals
 from cogs.origin import managed_server, origin_of
-from cogs.report_texts import NOTHING, figures
-from cogs.reports import FIRST, GROUPINGS, ITEMS, LAST, Asked, days_asked, show_report
+from cogs.report_texts import NOTHING, counted, figures
+from cogs.reports import FIRST, GROUPINGS, ITEMS, LAST, PERIOD_CHOICES, Asked, days_asked, show_report
 
 if TYPE_CHECKING:
     from bot import Colloquy
 
-PERIOD_CHOICES = [app_commands.Choice(name=name, value=name) for name in PERIODS]
-REPORT_PERIODS = [app_commands.Choice(name=name, value=name) for name in NAMED_PERIODS]
+OWN_PERIODS = [app_commands.Choice(name=name, value=name) for name in PERIODS]
 REPORT_GROUPINGS = [app_commands.Choice(name=name, value=name) for name in GROUPINGS["server"]]
 WHOSE = {"member": "You", "role": "The role <@&{}>", "channel": "This channel", "server": "This server"}
 
@@ -44,7 +43,7 @@ class Usage(commands.Cog):
         last=LAST,
     )
     @app_commands.rename(first="from", last="to")
-    @app_commands.choices(period=REPORT_PERIODS, by=REPORT_GROUPINGS)
+    @app_commands.choices(period=PERIOD_CHOICES, by=REPORT_GROUPINGS)
     async def usage(
         self,
         interaction: discord.Interaction[Any],
@@ -61,7 +60,7 @@ class Usage(commands.Cog):
 
     @mine.command(name="usage")
     @app_commands.describe(period="Which days to list by model; 30 days if you do not say")
-    @app_commands.choices(period=PERIOD_CHOICES)
+    @app_commands.choices(period=OWN_PERIODS)
     async def my_usage(self, interaction: discord.Interaction[Any], period: Period = "30 days") -> None:
         """What you used here: tokens, pictures and requests, by model."""
         await interaction.response.defer(thinking=True, ephemeral=True)
@@ -90,7 +89,7 @@ def _embed(report: MemberUsage, chosen: Period) -> discord.Embed:
     if totals.estimated_tokens:
         notes.append(f"{totals.estimated_tokens:,} tokens are estimated: the vendor did not count them.")
     if totals.failures:
-        notes.append(f"{totals.failures:,} more calls were refused by vendors and cost nothing.")
+        notes.append(f"{totals.failures:,} more calls failed and cost nothing.")
     embed.set_footer(text=" ".join(notes))
     return embed
 
@@ -99,8 +98,8 @@ def _block(totals: Totals) -> str:
     return (
         f"{totals.prompt_tokens:,} prompt\n"
         f"{totals.completion_tokens:,} completion\n"
-        f"{_count(totals.pictures, 'picture')}\n"
-        f"{_count(totals.requests, 'request')}"
+        f"{counted(totals.pictures, 'picture')}\n"
+        f"{counted(totals.requests, 'request')}"
     )
 
 
@@ -122,10 +121,6 @@ def _models(rows: list[Line]) -> str:
     return _lines(
         [f"{discord.utils.escape_markdown(str(row.key)[:60])}: {figures(row.totals)}" for row in rows]
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def _lines(lines: list[str]) -> str:

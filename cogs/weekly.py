@@ -14,7 +14,7 @@ from assistant.values import View
 from assistant.weekly import DueReport, Unreadable
 from cogs.discord_calls import Outcome
 from cogs.posting import post
-from cogs.report_texts import Reader, as_message
+from cogs.report_texts import as_message
 from cogs.reports import WeeklyButton
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Weekly(commands.Cog):
         bot, weekly, subscription = self._bot, self._bot.assistant.weekly, report.subscription
         found = await bot.assistant.reports.report(View(subscription.guild_id), report.days, subscription.by)
         picture = await chart(found)
-        text, files = as_message(found, picture, Reader(bot, bot.get_guild(subscription.guild_id), None))
+        text, files = as_message(found, picture)
         view = discord.ui.View(timeout=None)
         view.add_item(WeeklyButton(None))
         if not await weekly.claim(report):  # another process posts it, or nobody wants it any more

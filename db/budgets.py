@@ -24,6 +24,10 @@ BudgetPeriod = Literal["day", "month"]
 UNITS: tuple[Unit, ...] = ("tokens", "pictures", "dollars")
 BUDGET_PERIODS: tuple[BudgetPeriod, ...] = ("day", "month")
 LEVELS = (100, 80, 50)
+# Behind a budget's name: that it has been told that it refuses requests.
+REFUSED = " refused"
+# Of a period that is longer over than this nobody needs to know what was told.
+NOTED_SECONDS = 70 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +101,23 @@ _OF_SERVER = (
 _SAME = ("guild_id", "scope", "scope_id", "unit", "period")
 
 
-async def write_budget(connection: AsyncConnection, budget: StoredBudget) -> None:
-    """Set a budget, in place of one of the same kind; what was told of that one is told anew."""
+async def write_budget(
+    connection: AsyncConnection, budget: StoredBudget, *, keep_channel: bool = False
+) -> StoredBudget:
+    """Set a budget, in place of one of the same kind; what was told of that one is told anew.
+
+    `keep_channel`: its notices go where those of the one before went. Returned is what stands there now.
+    """
     row = {name: getattr(budget, name) for name in StoredBudget.__dataclass_fields__}
     statement = insert_into(connection, budgets).values(**row, set_at=int(time.time()))
-    changed = ("amount", "set_by", "set_at", "warn_channel_id")
-    await connection.execute(
+    changed = ["amount", "set_by", "set_at", *([] if keep_channel else ["warn_channel_id"])]
+    stored = await connection.execute(
         statement.on_conflict_do_update(
             index_elements=list(_SAME), set_={name: statement.excluded[name] for name in changed}
-        )
+        ).returning(*_STORED)
     )
     await _forget_notices(connection, budget)
+    return StoredBudget(*stored.one())
 
 
 async def delete_budget(connection: AsyncConnection, budget: StoredBudget) -> bool:
@@ -122,7 +132,8 @@ async def _forget_notices(connection: AsyncConnection, budget: StoredBudget) -> 
     # Of each member there may be a notice.
     subject = "%" if budget.scope == "member" else budget.scope_id
     name = f"server {budget.guild_id} {budget.scope} {subject} {budget.unit} {budget.period}"
-    await connection.execute(delete(budget_notices).where(budget_notices.c.budget.like(name)))
+    told = budget_notices.c.budget
+    await connection.execute(delete(budget_notices).where(told.like(name) | told.like(name + REFUSED)))
 
 
 async def read_used(connection: AsyncConnection, limits: Sequence[Limit]) -> list[Used]:
@@ -200,9 +211,16 @@ async def note_crossed(connection: AsyncConnection, limit: Limit, spent: int) ->
     percent = next((level for level in LEVELS if spent * 100 >= limit.amount * level), None)
     if percent is None or limit.amount == 0:
         return None
-    statement = insert_into(connection, budget_notices).values(
-        budget=limit.name, since=limit.since, percent=percent
-    )
+    return percent if await _note(connection, limit.name, limit.since, percent) else None
+
+
+async def note_refused(connection: AsyncConnection, limit: Limit) -> bool:
+    """Note that a limit has no room for a request; False when it was noted before, or nothing is allowed."""
+    return limit.amount > 0 and await _note(connection, limit.name + REFUSED, limit.since, max(LEVELS))
+
+
+async def _note(connection: AsyncConnection, name: str, since: int, percent: int) -> bool:
+    statement = insert_into(connection, budget_notices).values(budget=name, since=since, percent=percent)
     result = await connection.execute(
         statement.on_conflict_do_update(
             index_elements=["budget", "since"],
@@ -210,5 +228,7 @@ async def note_crossed(connection: AsyncConnection, limit: Limit, spent: int) ->
             where=budget_notices.c.percent < percent,
         ).returning(budget_notices.c.percent)
     )
-    noted: int | None = result.scalar_one_or_none()
-    return noted
+    if result.first() is None:
+        return False
+    await connection.execute(delete(budget_notices).where(budget_notices.c.since < since - NOTED_SECONDS))
+    return True

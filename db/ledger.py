@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, case, insert, select, update
+from sqlalchemy import BigInteger, Table, bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -111,6 +111,7 @@ class Reconciled:
 ENDING = tuple(each.name for each in fields(Ending))
 
 # Statements of every answer are built once: that takes longer than to carry them out.
+_NOW = bindparam("now", type_=BigInteger)
 _BEGIN = insert(attempts)
 _END = (
     update(attempts)
@@ -119,7 +120,9 @@ _END = (
         attempts.c.attempt == bindparam("number"),
         attempts.c.state == "sent",
     )
-    .values({name: bindparam(f"new_{name}") for name in ("ended_at", *ENDING)})
+    # Not before it was sent, though a clock may be put back meanwhile.
+    .values(ended_at=case((attempts.c.sent_at > _NOW, attempts.c.sent_at), else_=_NOW))
+    .values({name: bindparam(f"new_{name}") for name in ENDING})
     .returning(*(attempts.c[name] for name in (*PLACE, "fallback")))
 )
 _CLOSE = (
@@ -220,7 +223,7 @@ async def end_attempt(
     """
     billed = ending.state != "unbilled"
     new = {f"new_{name}": getattr(ending, name) for name in ENDING}
-    new |= {"new_ended_at": int(time.time()), "new_cost_micros": ending.cost_micros if billed else 0}
+    new |= {"now": int(time.time()), "new_cost_micros": ending.cost_micros if billed else 0}
     row = (
         await connection.execute(_END, {"of_interaction": interaction_id, "number": attempt, **new})
     ).one_or_none()
@@ -249,16 +252,32 @@ async def mark_delivered(connection: AsyncConnection, delivered: Mapping[int, st
     )
 
 
-async def reserve_less(connection: AsyncConnection, interaction_id: int, pictures: int, micros: int) -> None:
+async def find_unended(connection: AsyncConnection, interaction_ids: Collection[int]) -> set[int]:
+    """Those of the interactions that have an attempt without an end."""
+    sent = attempts.c.interaction_id.in_(interaction_ids) & (attempts.c.state == "sent")
+    return set((await connection.execute(select(attempts.c.interaction_id).where(sent))).scalars())
+
+
+async def reserve_more(connection: AsyncConnection, interaction_id: int, tokens: int, micros: int) -> None:
+    """Add to an open request's reservation, in turn with admissions: each sees what the others reserve."""
+    await wait_for_turn(connection, ADMISSIONS)
+    r = requests.c
+    more = {"reserved_tokens": r.reserved_tokens + tokens, "reserved_micros": r.reserved_micros + micros}
+    await connection.execute(update(requests).where(r.interaction_id == interaction_id, r.open).values(more))
+
+
+async def reserve_less(connection: AsyncConnection, part: NewRequest) -> None:
     """Give a part of an open request's reservation back: what it was for stands in the attempts now."""
     r = requests.c
+    less = {}
+    for column, amount in (
+        (r.reserved_tokens, part.tokens),
+        (r.reserved_pictures, part.pictures),
+        (r.reserved_micros, part.micros),
+    ):
+        less[column.name] = case((column > amount, column - amount), else_=0)
     await connection.execute(
-        update(requests)
-        .where(r.interaction_id == interaction_id, r.open)
-        .values(
-            reserved_pictures=case((r.reserved_pictures > pictures, r.reserved_pictures - pictures), else_=0),
-            reserved_micros=case((r.reserved_micros > micros, r.reserved_micros - micros), else_=0),
-        )
+        update(requests).where(r.interaction_id == part.interaction_id, r.open).values(less)
     )
 
 

@@ -104,7 +104,7 @@ def _totals(sums: Sequence[int]) -> Totals:
 async def read_days(connection: AsyncConnection, view: View, starts: Sequence[int], until: int) -> list[Line]:
     """The sums of each day, by its beginning; the last one lasts until `until`."""
     totals = dict.fromkeys(starts, Totals())
-    table, time, conditions = _by_time(view, starts)
+    table, time, conditions = _by_time(view, (*starts, until))
     ends = [*starts[1:], until]
     first = 0
     while first < len(starts):
@@ -228,11 +228,12 @@ def _column(table: Table, by: Grouping | None) -> ColumnElement[Any]:
 
 
 def _by_time(
-    view: View, starts: Sequence[int]
+    view: View, moments: Sequence[int]
 ) -> tuple[Table, ColumnElement[int], list[ColumnElement[bool]]]:
+    """Where the days between these moments are read from: those that are UTC's from the daily sums."""
     if view.user_id is not None:
         return slots, slots.c.slot, [_of_member(view)]
-    kind = "slot" if any(start % DAY for start in starts) else "day"
+    kind = "slot" if any(moment % DAY for moment in moments) else "day"
     if view.guild_id is None:
         kind = "bot"
     guild_id = WHOLE_BOT if view.guild_id is None else view.guild_id

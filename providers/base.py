@@ -89,6 +89,13 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """The next piece of what a model thinks: nobody is shown it, and it is billed like text; never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """The end of an answer: its whole text and what it used.
 
@@ -172,7 +179,7 @@ NO_KEY = Key("", SecretStr(""))
 
 
 # What a chat provider yields. A Usage is the vendor's count of what has come so far.
-ChatEvent = Delta | Completion | Rest | Usage
+ChatEvent = Delta | Thought | Completion | Rest | Usage
 
 
 class ChatProvider(Protocol):

@@ -67,6 +67,7 @@ class Entry(PictureLimits):
     accounts: dict[str, str] = Field({})  # for keys (NAME2) that share an account: that account's label
     models: dict[str, OfferedModel] = Field({})  # models that may be asked for by name, or that are retired
     prices: dict[str, Price] = Field({})  # by model
+    free: bool | None = None  # whether what has no price costs nothing; None: if it needs no key
     retired: date | None = None  # the vendor shut this down; kept for those with a compatible server
     advice: str = ""  # what to use in its place
 
@@ -118,8 +119,9 @@ class Entry(PictureLimits):
 
     @property
     def price(self) -> Price | None:
-        """The price of its model; None: it is not known. What needs no key costs nothing."""
-        return self.prices.get(self.model) or (None if self.keys else FREE)
+        """The price of its model; None: it is not known."""
+        free = not self.keys if self.free is None else self.free
+        return self.prices.get(self.model) or (FREE if free else None)
 
     def current_model(self, today: date) -> str:
         """The model to ask: the one that is set or, once that is retired, the successor that is named."""

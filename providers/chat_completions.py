@@ -17,6 +17,7 @@ from providers.base import (
     Message,
     ProviderError,
     Rest,
+    Thought,
     Unavailable,
     Usage,
 )
@@ -79,7 +80,10 @@ class ChatCompletions:
                 )
                 if reply.rest_seconds is not None:
                     yield Rest(reply.rest_seconds)
-                if (text := reading.take(reply.read_object(key))) != "":
+                text = reading.take(reply.read_object(key))
+                if (thoughts := reading.take_thoughts()) != "":
+                    yield Thought(thoughts)
+                if text:
                     yield Delta(text)
                 if reading.usage is not None:
                     yield reading.usage
@@ -147,14 +151,16 @@ class Reading:
         self.has_message = False
         self._thinking = ThinkingFilter()
         self._parts: list[str] = []
+        self._thoughts: list[str] = []  # that came beside the text
         self._broken = 0
 
     def take_events(
         self, events: Sequence[str], key: Key
-    ) -> tuple[list[Delta | Usage], ProviderError | None]:
+    ) -> tuple[list[Delta | Thought | Usage], ProviderError | None]:
         """Take events that came together: their text as one piece, and the error they end in, if any.
 
-        The last figures among them stand between the text that they count and the text that came later.
+        First come their thoughts. The last figures among them stand between the text that they count and the
+        text that came later.
         """
         counted, later = "", ""
         figures = self.usage
@@ -172,7 +178,11 @@ class Reading:
                 counted, later = counted + later, ""
             if failure is not None:
                 break
-        taken: list[Delta | Usage] = [Delta(counted)] if counted else []
+        taken: list[Delta | Thought | Usage] = []
+        if (thoughts := self.take_thoughts()) != "":
+            taken.append(Thought(thoughts))
+        if counted:
+            taken.append(Delta(counted))
         if self.usage is not None and self.usage is not figures:
             taken.append(self.usage)
         return [*taken, Delta(later)] if later else taken, failure
@@ -204,17 +214,26 @@ class Reading:
             self.has_message = self.has_message or isinstance(delta, dict)
             message = {}
         text = read_content(message.get("content")) or read_content(message.get("refusal"))
+        thoughts = read_thoughts(message)
+        if thoughts:
+            self._thoughts.append(thoughts)
         reason = choice.get("finish_reason")
         if reason == "error":
             raise broken_reply("the vendor reported an error in the middle of its answer")
         if isinstance(reason, str) and reason:  # some servers send "" until the end
             self.finish_reason = FINISH_REASONS.get(reason, "stop")
             # Some gateways send "stop" with every frame, or with those that hold thoughts.
-            thoughts = message.get("reasoning_content") or message.get("reasoning")
             self.is_over = self._has_begun and not thoughts
         else:
             self._has_begun, self.is_over = True, False
         return self._keep(self._thinking.feed(text))
+
+    def take_thoughts(self) -> str:
+        """What the model has thought since this was last called."""
+        thoughts = "".join([*self._thoughts, *self._thinking.thoughts])
+        self._thoughts.clear()
+        self._thinking.thoughts.clear()
+        return thoughts
 
     @property
     def is_under_way(self) -> bool:
@@ -249,6 +268,17 @@ def read_content(content: Any) -> str:
         parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
         return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
     return ""
+
+
+def read_thoughts(message: Mapping[str, Any]) -> str:
+    """What a model thinks beside its text: in a field of its own or, at Mistral, as parts of the content."""
+    beside = message.get("reasoning_content") or message.get("reasoning")
+    if isinstance(beside, str):
+        return beside
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    thoughts = [part.get("thinking") for part in parts if isinstance(part, dict)]
+    return "".join(map(read_content, thoughts))
 
 
 def read_usage(usage: Any) -> Usage | None:

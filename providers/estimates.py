@@ -91,14 +91,17 @@ class Estimates:
         """The tokens of a text alone."""
         return self.prompt(model, _count(text))
 
-    def interrupted(self, model: str, prompt_tokens: int, text: str, seen: Usage | None) -> Usage:
-        """What an answer has used that ended early: by the vendor's count so far, and by its text."""
+    def interrupted(
+        self, model: str, prompt_tokens: int, text: str, seen: Usage | None, thoughts: str = ""
+    ) -> Usage:
+        """What an answer has used that ended early: by the vendor's count so far, and by what had come."""
         seen = seen or Usage(prompt_tokens)
+        thought = self.text(model, thoughts)
         return Usage(
             seen.prompt_tokens,
-            max(seen.completion_tokens, self.text(model, text)),
+            max(seen.completion_tokens, self.text(model, text) + thought),
             seen.cached_tokens,
-            seen.reasoning_tokens,
+            max(seen.reasoning_tokens, thought),
             estimated=True,
         )
 

@@ -24,6 +24,7 @@ from providers.base import (
     PromptTooLong,
     ProviderError,
     Rest,
+    Thought,
     Unavailable,
     Usage,
 )
@@ -185,10 +186,10 @@ class ChatRouter(Router[ChatProvider]):
 
     async def stream(
         self, request: ChatRequest, ledger: Ledger
-    ) -> AsyncGenerator[Delta | Usage | Completion]:
+    ) -> AsyncGenerator[Delta | Thought | Usage | Completion]:
         """Yield the answer's pieces, then one Completion; the open attempt is then the caller's to end.
 
-        A Usage in between is what the vendor has counted so far.
+        A Usage in between is what the vendor has counted so far. A Thought is for counting too.
 
         Once text has come no other target is asked: an answer that breaks off ends with a Completion whose
         `finish_reason` is "interrupted". Raises ProviderError when nobody answered.
@@ -206,6 +207,7 @@ class ChatRouter(Router[ChatProvider]):
                 if not await walk.book(ledger, route, lease, reserved):
                     continue
                 parts: list[str] = []
+                thoughts: list[str] = []
                 seen: Usage | None = None  # the vendor's last figures
                 is_all = False  # whether they are of all that has come
                 ended = False
@@ -236,18 +238,26 @@ class ChatRouter(Router[ChatProvider]):
                                     ended = True
                                     if event.usage.estimated:  # nobody has counted
                                         name, text = route.full_name, event.text
-                                        spent = estimates.interrupted(name, prompt_tokens, text, None)
+                                        thought = "".join(thoughts)
+                                        spent = estimates.interrupted(
+                                            name, prompt_tokens, text, None, thought
+                                        )
                                     else:
-                                        spent = check(event.usage, parts=[event.text])
+                                        spent = check(event.usage, parts=[*thoughts, event.text])
                                         if not spent.estimated:
                                             estimates.learn(route.full_name, features, spent.prompt_tokens)
                                     yield replace(event, usage=spent)
                                 else:  # nothing for the member, whose wait goes on
                                     if isinstance(event, Rest):
                                         lease.rest(event.seconds)
+                                        continue
+                                    if isinstance(event, Thought):
+                                        thoughts.append(event.text)
+                                        is_all = False
                                     else:
-                                        seen, is_all = check(event, parts=parts), True
-                                        yield seen
+                                        seen, is_all = check(event, parts=[*thoughts, *parts]), True
+                                        event = seen
+                                    yield event
                                     continue
                                 deadline.begin(route.idle_seconds)
                     if not ended:
@@ -258,7 +268,7 @@ class ChatRouter(Router[ChatProvider]):
                     said = [message.content for message in request.messages]
                     error = as_provider_error(reason, *said, text)
                     spent = (seen if is_all else None) or estimates.interrupted(
-                        route.full_name, prompt_tokens, text, seen
+                        route.full_name, prompt_tokens, text, seen, "".join(thoughts)
                     )
                     if parts:
                         walk.broke_off(route, error)

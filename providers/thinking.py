@@ -17,6 +17,7 @@ class ThinkingFilter:
         self._is_start = True
         self._is_thinking = False
         self._has_thought = False
+        self.thoughts: list[str] = []  # what was left out
 
     def feed(self, text: str) -> str:
         """The part of the next piece that is for the reader, which may be none."""
@@ -33,8 +34,11 @@ class ThinkingFilter:
                 return self.finish()
         thought, found, answer = self._held.partition(CLOSING)
         if not found:
-            self._held = thought[-len(CLOSING) + 1 :]
+            begun = len(CLOSING) - 1  # so much may be the beginning of the tag
+            self.thoughts.append(thought[:-begun])
+            self._held = thought[-begun:]
             return ""
+        self.thoughts.append(thought)
         self._is_thinking, self._has_thought = False, True
         self._held, self._is_start = "", True  # a second thought may follow
         return self.feed(answer)

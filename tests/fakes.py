@@ -23,13 +23,14 @@ from providers.base import (
     Picture,
     ProviderError,
     Rest,
+    Thought,
     Usage,
 )
 from providers.pixels import encode_png
 from providers.prices import FREE, Price
 from providers.route import Route, Target
 
-Step = str | float | BaseException | Completion | Rest | Usage
+Step = str | float | BaseException | Completion | Rest | Thought | Usage
 
 
 def key(name: str = "SOME_KEY", value: str = "secret-of-some-key") -> Key:
@@ -61,7 +62,7 @@ class ScriptedChat:
             for step in script:
                 if isinstance(step, str):
                     yield Delta(step)
-                elif isinstance(step, (Completion, Rest, Usage)):
+                elif isinstance(step, (Completion, Rest, Thought, Usage)):
                     yield step
                 elif isinstance(step, BaseException):
                     raise step

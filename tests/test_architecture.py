@@ -22,6 +22,7 @@ ROOMS = {
     "filling",
     "logs",
     "monitoring",
+    "nightly",
     "providers",
     "running",
     "settings",
@@ -42,8 +43,9 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "sharding": (set(), {"discord"}),
     "building": ({"assistant", "providers", "settings"}, {"aiohttp"}),
     "backups": ({"db", "providers", "settings"}, set()),
+    "nightly": ({"db", "providers", "settings"}, set()),
     "running": (
-        {"backups", "configuration", "logs", "monitoring", "providers", "settings", "sources"},
+        {"backups", "configuration", "logs", "monitoring", "nightly", "providers", "settings", "sources"},
         {"aiohttp", "discord"},
     ),
     "monitoring": ({"assistant", "db", "providers"}, {"aiohttp", "discord", "prometheus_client"}),

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from assistant.values import Answer, Delta, Question, Refusal
 from db.engine import Database
 from db.rollup import Totals
 from providers.base import (
+    AttachedPicture,
     BadRequest,
     Completion,
     ContentRefused,
@@ -23,7 +25,7 @@ from providers.base import (
 )
 from providers.walk import NoneAnswered, NothingConfigured
 from tests.assistant.scene import SYSTEM, GatedChat, Scene, origin
-from tests.fakes import ScriptedChat, answer
+from tests.fakes import ScriptedChat, answer, small_png
 
 
 async def test_pieces_come_before_the_answer(database: Database) -> None:
@@ -308,3 +310,17 @@ async def test_hundred_questions_at_once_keep_their_turns_whole(database: Databa
         assert [question for question, _ in turns] == asked_here
         assert len({answer for _, answer in turns}) == 50
     assert (await scene.server_usage()).totals == Totals(100, 0, 1000, 500, 0, 0)
+
+
+async def test_a_question_about_a_picture_is_no_fallback_for_skipping_the_blind(database: Database) -> None:
+    """The first that sees is the first choice: the answer says what the ledger says."""
+    scene = Scene(database, [ScriptedChat(name="blind"), ScriptedChat(name="seeing")])
+    router = scene.assistant._chat_router
+    router.routes = (router.routes[0], replace(router.routes[1], sees=True))
+    picture = AttachedPicture("image/png", small_png())
+    end = (await scene.put(Question(origin(1), "What is it?", pictures=(picture,))))[-1]
+
+    assert isinstance(end, Answer)
+    [row] = await scene.attempts()
+    assert (end.provider, end.fallback) == ("seeing", False)
+    assert (row.provider, row.fallback) == ("seeing", False)

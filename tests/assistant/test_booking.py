@@ -54,7 +54,7 @@ async def test_admission_that_is_cut_off_is_known(
 
     assert booking.open
     assert await Scene(database).outcomes() == {1: "open"}
-    await booking.abandon()
+    await booking.abandon(Usage())
     assert await Scene(database).outcomes() == {1: "failed"}
 
 
@@ -64,7 +64,7 @@ async def test_attempt_that_never_left_costs_nothing(
     """An attempt that was cut off while it was written down had not been sent: it is unbilled."""
     await booking.admit(Limits())
     await cut_off_while_it_waits(tmp_path / "colloquy.db", booking.begin(TARGET, MOST))
-    await booking.abandon(7)
+    await booking.abandon(Usage(60, 7, estimated=True))
 
     [row] = await Scene(database).attempts()
     assert (row.state, row.error_class, row.completion_tokens) == ("unbilled", "interrupted", 0)
@@ -74,7 +74,7 @@ async def test_attempt_that_left_is_booked_with_what_came(database: Database, bo
     """An attempt that had been sent is booked with its prompt and the text that had come by then."""
     await booking.admit(Limits())
     await booking.begin(TARGET, MOST)
-    await booking.abandon(7)
+    await booking.abandon(Usage(60, 7, estimated=True))
 
     [row] = await Scene(database).attempts()
     assert (row.state, row.usage_source, row.error_class) == ("estimated", "tokenizer", "interrupted")
@@ -88,7 +88,7 @@ async def test_failure_that_is_cut_off_is_booked_once(
     await booking.admit(Limits())
     await booking.begin(TARGET, MOST)
     await cut_off_while_it_waits(tmp_path / "colloquy.db", booking.fail(RateLimited(), None))
-    await booking.abandon(7)
+    await booking.abandon(Usage(60, 7, estimated=True))
 
     [row] = await Scene(database).attempts()
     assert (row.state, row.error_class, row.completion_tokens) == ("unbilled", "rate", 0)

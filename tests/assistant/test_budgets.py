@@ -9,17 +9,22 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
-from assistant.booking import UNPRICED
+from assistant.booking import UNPRICED, Booking
+from assistant.figures import Figures
+from assistant.limits import LimitReached
 from assistant.periods import budget_bounds, find_zone
 from assistant.values import Answer, BudgetNotice, Limits, Pictures, Refusal
-from db.budgets import Scope, StoredBudget, Unit
+from db.budgets import Scope, StoredBudget, Unit, budget_notices
 from db.engine import Database, open_database
 from db.ledger import reconcile
-from providers.base import Completion, ContentRefused, Unavailable, Usage
+from providers.base import Completion, ContentRefused, Message, RateLimited, Unavailable, Usage
+from providers.estimates import measure
 from providers.prices import Price
-from tests.assistant.scene import NO_HISTORY, GatedChat, Scene, origin
-from tests.fakes import ScriptedChat, ScriptedImages, answer
+from providers.route import Target
+from tests.assistant.scene import NO_HISTORY, SYSTEM, GatedChat, Scene, origin
+from tests.fakes import ScriptedChat, ScriptedImages, answer, key
 
 # As in test_limits: what the question "Hi" reserves.
 EACH = 100
@@ -194,6 +199,60 @@ async def test_a_fallback_has_to_fit_beside_what_was_spent_before_it(database: D
     assert isinstance(await asked(scene, 2), Answer)
 
 
+async def test_a_fallback_that_counts_more_tokens_has_them_reserved(database: Database) -> None:
+    """Of questions that go on to a model which counts more tokens, as many are asked as have room there."""
+    first, second = GatedChat(*[[RateLimited("no", retry_after=500)]] * 3), GatedChat(answer("Yes."))
+    first.name, second.name = "first", "second"
+    scene = scene_of(database, first, second, route={"max_tokens": 20})
+    prompt = "x" * 1000
+    features = measure((SYSTEM, Message("user", prompt)))
+    estimates = scene.assistant._chat_router.state.estimates
+    for _ in range(30):
+        estimates.learn("second/scripted-model", features, 1000)
+    few, many = (estimates.prompt(f"{name}/scripted-model", features) + 20 for name in ("first", "second"))
+    assert many > 3 * few
+    await scene.assistant.budgets.set(budget("server", 2 * few + many))
+
+    async def ask(number: int) -> Any:
+        return (await scene.ask(number, prompt, private=True, user_id=number))[-1]
+
+    asking = [asyncio.create_task(ask(number)) for number in range(3)]
+    await first.until_arrived(3)
+    first.gate.set()
+    while len(ended := [task for task in asking if task.done()]) < 2:
+        await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED, timeout=0.01)
+    assert all("is too little for this" in task.result().sentence for task in ended)
+    [status] = await scene.assistant.budgets.holding(origin(9))
+    assert status.used.held == many
+    second.gate.set()
+
+    assert sum(isinstance(end, Answer) for end in await asyncio.gather(*asking)) == 1
+    [status] = await scene.assistant.budgets.holding(origin(9))
+    assert (status.used.spent, status.used.held) == (15, 0)
+
+
+async def test_a_part_that_costs_more_than_its_share_has_that_reserved(database: Database) -> None:
+    """A picture that may cost more than was reserved for it needs room for the rest, and gives all back."""
+    await Scene(database).assistant.budgets.set(budget("server", 30, unit="dollars"))
+    booking = Booking(database, origin(1), "imagine", Figures(), pictures=2, micros=20)
+    await booking.admit(Limits())
+    first, second = booking.parts(2)
+    target = Target("vendor", "model", key(), PRICED.model_copy(update={"per_picture": Decimal("0.000015")}))
+    one = Usage(pictures=1, estimated=True)
+    await first.begin(target, one)
+    await second.begin(target, one)
+    with pytest.raises(LimitReached):
+        await booking.parts(1)[0].begin(replace(target, price=PRICED), Usage(prompt_tokens=21))
+
+    held = [30, 15, 0]
+    for part in (None, first, second):
+        if part is not None:
+            await part.settle(replace(one, estimated=False), "answered")
+        [status] = await Scene(database).assistant.budgets.holding(origin(9))
+        assert status.used.held == held.pop(0)
+    await booking.close("answered")
+
+
 async def test_unpriced_models_are_not_asked_under_a_limit_in_dollars(database: Database) -> None:
     """A model without a price is passed over where dollars are limited; alone, the refusal says why."""
     unpriced, priced = ScriptedChat(name="first"), ScriptedChat(name="second")
@@ -250,7 +309,7 @@ async def test_notices_come_once_each_also_after_a_restart(database_url: str) ->
             await asked(scene, number)
             percents.append([(notice.percent, notice.spent) for notice in told])
             assert all(notice.limit.warn_channel_id == 77 for notice in told)
-    assert percents == [[], [], [(50, 550)], [], [(80, 850)], [], []]
+    assert percents == [[], [], [(50, 550)], [], [(80, 850)], [], [(None, 950)]]
 
     async with open_database(database_url) as database:
         scene = scene_of(database, ScriptedChat(completion(5)), limits=limits)
@@ -259,6 +318,46 @@ async def test_notices_come_once_each_also_after_a_restart(database_url: str) ->
         await scene.assistant.budgets.set(budget("server", 1105))
         await asked(scene, 91)
         assert [notice.percent for notice in told] == [80]
+
+
+async def test_that_a_budget_refuses_is_told_once_also_below_its_levels(database: Database) -> None:
+    """What is left may be too little for any question; what others hold for a moment does not count."""
+    told: list[BudgetNotice] = []
+    limits = Limits(listeners=[told.append])
+    gated = GatedChat(completion(30), completion(60))
+    scene = scene_of(database, gated, limits=limits)
+    await scene.assistant.budgets.set(budget("server", EACH + 50, warn_channel_id=77))
+    first = asyncio.create_task(asked(scene, 1))
+    await gated.asked.wait()
+    assert isinstance(await asked(scene, 2, user_id=31), Refusal)
+    assert told == []
+    gated.gate.set()
+    await first
+    await asked(scene, 3)
+    assert [notice.percent for notice in told] == [50]
+    for number in (4, 5):
+        assert isinstance(await asked(scene, number), Refusal)
+
+    assert [(notice.percent, notice.spent) for notice in told[1:]] == [(None, 90)]
+    await scene.assistant.budgets.set(budget("server", EACH + 51))
+    assert isinstance(await asked(scene, 6), Refusal)
+    assert len(told) == 3
+
+
+async def test_what_was_told_of_periods_long_over_is_forgotten(database: Database) -> None:
+    """With the first notice of a new period."""
+    scene = scene_of(database, ScriptedChat(completion(60)))
+    await scene.assistant.budgets.set(budget("server", EACH))
+    day, old = int(time.time()) // 86400 * 86400, 100 * 86400
+    async with database.transaction() as connection:
+        for since in (day - old, day - 86400):
+            row = {"budget": "server 10 server 0 tokens day", "since": since, "percent": 80}
+            await connection.execute(insert(budget_notices).values(row))
+    await asked(scene, 1)
+
+    async with database.transaction() as connection:
+        kept = (await connection.execute(select(budget_notices.c.since))).scalars().all()
+    assert sorted(kept) == [day - 86400, day]
 
 
 async def test_notices_are_of_each_limit(database: Database) -> None:

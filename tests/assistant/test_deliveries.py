@@ -46,6 +46,26 @@ async def test_deliveries_are_written_a_moment_later(database: Database) -> None
 
 
 @sqlite_only
+async def test_the_delivery_of_an_answer_that_is_booked_late_is_noted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member may have an answer before the books have: the note waits for them."""
+    monkeypatch.setattr("assistant.booking.RETRY_AFTER", (0.01,))
+    scene = Scene(database, [ScriptedChat()])
+    await refuse(database, "INSERT ON usage_sums")
+    await scene.ask(1)
+    deliveries = Deliveries(database)
+    deliveries.note(1, "full")
+    await deliveries.write()
+    assert [(row.state, row.delivered) for row in await scene.attempts()] == [("sent", "")]
+    await allow(database)
+    await database.write_owed()
+    await deliveries.close()
+
+    assert [(row.state, row.delivered) for row in await scene.attempts()] == [("settled", "full")]
+
+
+@sqlite_only
 async def test_deliveries_outlive_a_fault(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     """Notes that cannot be written are kept until they can be; the answers are not touched by it."""
     scene = Scene(database, [ScriptedChat()])

@@ -14,19 +14,21 @@ from typing import Any
 import pytest
 
 from assistant.values import Answer, Delta, Limits, Question, Refusal
-from building import limit_problems
+from building import Builder, limit_problems
 from db.budgets import StoredBudget
 from db.engine import Database
 from db.ledger import end_attempt, reconcile
 from db.rollup import Totals
 from providers.base import Completion, Unavailable, Usage
 from providers.prices import Price
+from providers.route import State
+from providers.router import ChatRouter, ImageRouter
 from settings import Limits as LimitSettings
 from settings import Settings
 from tests.assistant.faults import allow, refuse, sqlite_only
 from tests.assistant.scene import GatedChat, Scene, origin
 from tests.db.entries import ESTIMATED, SETTLED
-from tests.fakes import ScriptedChat, answer, chat_route
+from tests.fakes import ScriptedChat, ScriptedImages, answer, chat_route, image_route
 
 PRICE = Price(date=date(2026, 11, 1), prompt=Decimal(2), completion=Decimal(10), cached_prompt=Decimal("0.2"))
 
@@ -64,6 +66,20 @@ def test_accounting_that_could_not_work_refuses_to_start() -> None:
     assert "[providers.NAME.prices]" in problem
     assert limit_problems(settings, [route, replace(route, price=PRICE)]) == []
     assert limit_problems(Settings(discord_token="x" * 30), [route]) == []
+
+
+def test_accounting_that_could_not_work_for_one_command_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where dollars are limited, and only pictures have a price, the log says who is not asked."""
+    settings = Settings(discord_token="x" * 30, limits=LimitSettings(member_dollars_per_month=5))
+    chats = ChatRouter([chat_route(ScriptedChat(name="unpriced"), price=None)])
+    images = ImageRouter([image_route(ScriptedImages(), price=PRICE)])
+    Builder(None, State(), chats, images).build(settings, lambda _: [])  # type: ignore[arg-type]  # nothing is sent
+
+    [warning] = [record.message for record in caplog.records if "has a price" in record.message]
+    assert warning.startswith("/ask: [limits] member_dollars_per_month: none of the models has a price")
+    assert warning.endswith("for: unpriced.")
 
 
 async def test_a_listener_that_leaves_does_not_take_the_bill_along(database: Database) -> None:

@@ -38,6 +38,9 @@ async def report_of(
         ("UTC", date(2026, 3, 29)),
         ("Europe/Berlin", date(2026, 3, 29)),  # of 23 hours
         ("Europe/Berlin", date(2026, 10, 25)),  # of 25 hours
+        ("Europe/London", date(2026, 3, 29)),  # begins as UTC's does, and ends an hour before
+        ("Europe/Lisbon", date(2026, 3, 29)),
+        ("Atlantic/Azores", date(2026, 10, 25)),  # ends an hour after UTC's
         ("America/New_York", date(2026, 11, 1)),
         ("America/St_Johns", date(2026, 3, 8)),
         ("Asia/Kolkata", date(2026, 2, 28)),
@@ -66,6 +69,8 @@ async def test_a_days_report_holds_that_day_alone(database: Database, zone: str,
         counts = {at: totals.requests for at, totals in daily if totals.requests}
         assert counts == {day - timedelta(days=1): 1, day: 3, day + timedelta(days=1): 1}
         assert len(daily) == 7
+        until_then = (await report_of(database, Days(week.first, day), zone, "day", view=view)).daily
+        assert [totals.requests for _, totals in until_then[-2:]] == [1, 3]
 
 
 async def test_a_new_time_zone_holds_for_the_past_too(database: Database) -> None:

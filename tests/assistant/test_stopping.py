@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 import pytest
@@ -11,7 +12,7 @@ from assistant.ask import STOPPED
 from assistant.stopping import Stopped
 from assistant.values import Answer, Delta, Question, Refusal
 from db.engine import Database
-from providers.base import Usage
+from providers.base import ChatEvent, ChatRequest, Completion, Key, RateLimited, Thought, Usage
 from tests.assistant.scene import GatedChat, Scene, origin
 from tests.fakes import ScriptedChat, Step, answer
 
@@ -67,6 +68,46 @@ async def test_a_stop_before_any_text_keeps_nothing(database: Database) -> None:
     assert (row.state, row.prompt_tokens, row.completion_tokens) == ("estimated", 12, 0)
     assert await scene.turns() == []
     assert await scene.outcomes() == {1: "failed"}
+
+
+class Thinking(ScriptedChat):
+    """Thinks, and says nothing."""
+
+    def __init__(self, thoughts: str) -> None:
+        super().__init__(name="thinking")
+        self.thoughts = thoughts
+        self.heard = asyncio.Event()
+
+    async def stream(self, request: ChatRequest, key: Key) -> AsyncGenerator[ChatEvent]:
+        yield Thought(self.thoughts)
+        self.heard.set()
+        await asyncio.sleep(60)
+
+
+async def test_a_stop_while_the_model_thinks_books_its_thoughts(database: Database) -> None:
+    """What the model has thought by then is billed, and nobody has counted it: of that attempt alone."""
+    first = ScriptedChat([Usage(999, 999), Thought("Hm. " * 400), RateLimited("no")], name="first")
+    second = Thinking("I am thinking about it very hard. " * 100)
+    scene = Scene(database, [first, second])
+    stop = StopSignal()
+    asking = asyncio.create_task(scene.put(Question(origin(1), "Tell me"), stop))
+    await second.heard.wait()
+    stop.stop()
+
+    assert await asking == [Refusal(STOPPED)]
+    _, row = await scene.attempts()
+    assert (row.state, row.delivered, row.prompt_tokens) == ("estimated", "none", 12)
+    assert row.completion_tokens == row.reasoning_tokens == 850
+
+
+async def test_thoughts_count_where_the_vendor_counts_nothing(database: Database) -> None:
+    """An answer without figures is estimated with its thoughts, which are part of the completion tokens."""
+    end = Completion("Yes.", Usage(estimated=True), "stop", "scripted-model")
+    scene = Scene(database, [ScriptedChat([Thought("Let me see. " * 20), "Yes.", end])])
+    await scene.ask(1)
+
+    [row] = await scene.attempts()
+    assert (row.state, row.completion_tokens, row.reasoning_tokens) == ("estimated", 61, 60)
 
 
 async def test_a_stop_before_the_question_sends_nothing(database: Database) -> None:

@@ -10,23 +10,21 @@ import pytest
 import simcord
 
 from bot import open_bot
+from db.engine import open_database
+from db.verify import find_discrepancies
 from providers.base import Key
 from providers.router import ChatRouter, ImageRouter
 from settings import Settings
 from tests.cogs.world import OpenWorld, World
-from tests.fake_discord import FakeDiscord
 from tests.fakes import ScriptedChat, ScriptedImages, Step, chat_route, image_route
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[FakeDiscord]:
-    async with FakeDiscord() as fake:
-        yield fake
-
-
-@pytest.fixture
 async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
-    """Build a server with a member and an admin around the real bot with scripted providers."""
+    """Build a server with a member and an admin around the real bot with scripted providers.
+
+    After the test the bots have stopped, and their books must agree.
+    """
     worlds: list[World] = []
     async with AsyncExitStack() as stack:
 
@@ -64,3 +62,5 @@ async def open_world(database_url: str) -> AsyncIterator[OpenWorld]:
     for world in worlds:
         errors = [getattr(error, "original", error) for error in world.env.errors]
         assert [type(error) for error in errors] == world.expected_errors
+    async with open_database(database_url) as database, database.transaction() as connection:
+        assert await find_discrepancies(connection) == []

@@ -10,6 +10,8 @@ from discord import app_commands
 from tests.cogs.world import OpenWorld, Overwrites, World, allow
 from tests.fakes import answer
 
+UNTOLD = "No notices are posted about it."
+
 
 def text_of(result: simcord.InteractionResult) -> str:
     assert result.response is not None
@@ -33,18 +35,18 @@ async def test_budgets_are_set_listed_and_taken_away(open_world: OpenWorld) -> N
     world = await open_world()
     role = world.env.guild.roles["managers"]
     assert await listed(world) == "This server has no budgets. /budget set makes one."
-    assert await set_budget(world) == "Set: this server: 1,000 tokens a day."
-    assert await set_budget(world, amount=2000) == "Set: this server: 2,000 tokens a day."
+    assert await set_budget(world) == f"Set: this server: 1,000 tokens a day. {UNTOLD}"
+    assert await set_budget(world, amount=2000) == f"Set: this server: 2,000 tokens a day. {UNTOLD}"
     here = {"channel": world.channel, "unit": "pictures", "amount": 5, "period": "month"}
-    assert await set_budget(world, **here) == f"Set: <#{world.channel.id}>: 5 pictures a month."
+    assert await set_budget(world, **here) == f"Set: <#{world.channel.id}>: 5 pictures a month. {UNTOLD}"
     await set_budget(world, role=role, unit="dollars", amount=0.5)
     await set_budget(world, each_member=True)
 
     assert (await listed(world)).split("\n") == [
-        "- this server: 2,000 tokens a day",
-        f"- <#{world.channel.id}>: 5 pictures a month",
-        f"- <@&{role.id}>: $0.50 a day",
-        "- each member: 1,000 tokens a day",
+        "1. this server: 2,000 tokens a day",
+        f"2. <#{world.channel.id}>: 5 pictures a month",
+        f"3. <@&{role.id}>: $0.50 a day",
+        "4. each member: 1,000 tokens a day",
     ]
     same = {"unit": "tokens", "period": "day", "each_member": True}
     removed = await world.admin.slash(world.channel, "budget remove", **same)
@@ -52,6 +54,36 @@ async def test_budgets_are_set_listed_and_taken_away(open_world: OpenWorld) -> N
     assert text_of(removed) == "Removed: each member, tokens a day."
     assert text_of(again) == "There is no such budget. /budget list shows those there are."
     assert "each member" not in await listed(world)
+
+
+async def test_a_budget_is_taken_away_by_its_number(open_world: OpenWorld) -> None:
+    """As for a role that is gone, which nobody can choose any more."""
+    world = await open_world()
+    role = world.env.guild.roles["managers"]
+    await set_budget(world)
+    await set_budget(world, role=role, unit="dollars")
+    removed = await world.admin.slash(world.channel, "budget remove", number=2)
+    again = await world.admin.slash(world.channel, "budget remove", number=2)
+    neither = await world.admin.slash(world.channel, "budget remove", unit="tokens")
+
+    assert text_of(removed) == f"Removed: <@&{role.id}>, dollars a day."
+    assert text_of(again) == "There is no such budget. /budget list shows those there are."
+    assert text_of(neither).startswith("Say which one")
+    assert await listed(world) == "1. this server: 1,000 tokens a day"
+
+
+async def test_notices_go_where_they_went_until_they_are_switched_off(open_world: OpenWorld) -> None:
+    """Another amount leaves the channel as it is; what becomes of notices is said each time."""
+    world = await open_world()
+    notices = world.env.guild.create_text_channel("notices")
+    there = f"Notices go to <#{notices.id}>."
+    assert (await set_budget(world, notices=notices)).endswith(there)
+    assert await set_budget(world, amount=2000) == f"Set: this server: 2,000 tokens a day. {there}"
+    assert (await set_budget(world, notices=notices, no_notices=True)).startswith("Choose either")
+    assert (await listed(world)).endswith(f"(notices: <#{notices.id}>)")
+
+    assert (await set_budget(world, no_notices=True)).endswith(UNTOLD)
+    assert "notices" not in await listed(world)
 
 
 async def test_what_cannot_be_a_budget_is_explained(open_world: OpenWorld) -> None:
@@ -122,7 +154,7 @@ async def test_a_roles_budget_holds_for_its_members_alone(open_world: OpenWorld)
 
 async def test_notices_are_posted_once_where_the_admin_chose(open_world: OpenWorld) -> None:
     """At 50, 80 and 100 %, each at most once; what passes several is told the highest."""
-    used = [answer("x", prompt_tokens=tokens - 1, completion_tokens=1) for tokens in (5000, 1000, 3000)]
+    used = [answer("x", prompt_tokens=tokens, completion_tokens=1) for tokens in (4999, 999, 2999)]
     world = await open_world(*used)
     notices = world.env.guild.create_text_channel("notices")
     said = await set_budget(world, amount=10_000, each_member=True, notices=notices)

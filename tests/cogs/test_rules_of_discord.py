@@ -240,3 +240,5 @@ async def test_a_fault_of_ours_is_told_in_one_sentence(
     assert result.response is not None
     assert result.response.content == SORRY
     assert "the command forget channel failed" in caplog.text
+    async with world.bot.assistant.database.transaction() as connection:
+        await connection.execute(text("ALTER TABLE stolen RENAME TO history"))

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from db.budgets import Limit, Scope, Unit, read_used
+from db.differences import booked_slots, booked_sums
 from db.engine import Connection, Database
 from db.history import ConversationKey, NewTurn
 from db.ledger import (
@@ -22,7 +23,7 @@ from db.ledger import (
     requests,
 )
 from db.rollup import SPANS, slots, summed
-from db.verify import booked_slots, booked_sums, find_discrepancies
+from db.verify import find_discrepancies
 
 SETTLED = Ending("settled", "provider", prompt_tokens=10, completion_tokens=5)
 ESTIMATED = Ending("estimated", "tokenizer", "interrupted", prompt_tokens=12, completion_tokens=3)

@@ -42,7 +42,9 @@ def fatten(file: Path, *, megabytes: int) -> None:
     with closing(sqlite3.connect(file)) as connection:
         with connection:
             rows = [(-number, "x" * 100_000) for number in range(10 * megabytes)]
-            connection.executemany("INSERT INTO guild_settings (guild_id, time_zone) VALUES (?, ?)", rows)
+            connection.executemany(
+                "INSERT INTO guild_settings (guild_id, time_zone, weekly_by) VALUES (?, '', ?)", rows
+            )
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -211,8 +211,9 @@ async def test_closing_twice_changes_nothing(books: Books) -> None:
 
 async def test_reconcile_books_open_attempts_at_their_most(books: Books) -> None:
     """After a crash an attempt that was sent counts with all it may have used, as an estimate."""
-    await books.admit(request(1, command="imagine", tokens=0, pictures=1))
-    await books.begin(request(1), prompt_tokens=60, completion_tokens=40, pictures=1)
+    picture = request(1, command="imagine", tokens=0, pictures=1)
+    await books.admit(picture)
+    await books.begin(picture, prompt_tokens=60, completion_tokens=40, pictures=1)
     await books.admit(request(2))
 
     assert await books.reconcile() == Reconciled(attempts=1, requests=2)

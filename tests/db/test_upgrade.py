@@ -145,7 +145,7 @@ def make_many(file: Path) -> None:
             "INSERT INTO attempts (interaction_id, guild_id, channel_id, user_id, sent_at, attempt, command, "
             "provider, model, key_variable, ended_at, state, usage_source, error_class, prompt_tokens, "
             "completion_tokens, cached_tokens, reasoning_tokens, pictures) VALUES (?, ?, ?, ?, ?, 1, 'ask', "
-            "'some-vendor', 'some-model', 'SOME_KEY', 1, 'settled', 'provider', '', 10, 5, 0, 0, 0)",
+            "'some-vendor', 'some-model', 'SOME_KEY', 9999999999, 'settled', 'provider', '', 10, 5, 0, 0, 0)",
             [(*place, 1_700_000_000 + 60 * place[0]) for place in places],
         )
 

@@ -9,10 +9,10 @@ from sqlalchemy import text
 
 from db.engine import Database
 from db.history import StoredPicture, add_turn
-from db.ledger import admit, attempts, begin_attempt, requests
+from db.ledger import admit, attempts, begin_attempt, close_request, end_attempt, requests
 from db.rollup import slots, summed
 from db.verify import find_discrepancies
-from tests.db.entries import UNBILLED, attempt, book, discrepancies, request, turn
+from tests.db.entries import SETTLED, UNBILLED, attempt, book, discrepancies, request, turn
 
 
 @pytest.fixture
@@ -47,12 +47,84 @@ TAMPERING = {
         "UPDATE attempts SET command = '' WHERE interaction_id = 1",
         [
             "1 attempts do not say what was asked, or when.",
+            "1 attempts are not where their requests are.",
             *differ("slots", "slots", "day", "day", "bot", "bot"),
         ],
     ),
     "attempts that ended at no time": (
         "UPDATE attempts SET ended_at = NULL WHERE interaction_id = 1",
         ["1 attempts have ended without a time."],
+    ),
+    "attempts that ended before they began": (
+        "UPDATE attempts SET ended_at = 5 WHERE interaction_id = 1",
+        ["1 attempts have ended before they were sent."],
+    ),
+    "refusals without a reason": (
+        "UPDATE attempts SET error_class = '' WHERE interaction_id = 2",
+        ["1 unbilled attempts do not say why."],
+    ),
+    "refusals that were delivered": (
+        "UPDATE attempts SET delivered = 'full' WHERE interaction_id = 2",
+        ["1 unbilled attempts were delivered."],
+    ),
+    "more cached than there was": (
+        "UPDATE attempts SET cached_tokens = 11 WHERE interaction_id = 1",
+        ["1 attempts have parts of their tokens that are more than the whole."],
+    ),
+    "more thought than there was": (
+        "UPDATE attempts SET reasoning_tokens = 6 WHERE interaction_id = 1",
+        ["1 attempts have parts of their tokens that are more than the whole."],
+    ),
+    "times below nothing": (
+        "UPDATE attempts SET queue_ms = -1 WHERE interaction_id = 1",
+        ["1 attempts have figures below nothing."],
+    ),
+    "steps below nothing": (
+        "UPDATE attempts SET steps = -1 WHERE interaction_id = 1",
+        ["1 attempts have figures below nothing."],
+    ),
+    "an attempt of another member than its request": (
+        "UPDATE requests SET user_id = 31 WHERE interaction_id = 1",
+        [
+            "1 attempts are not where their requests are.",
+            "2 messages are not of their requests' servers or members.",
+        ],
+    ),
+    "an attempt of another channel than its request": (
+        "UPDATE requests SET channel_id = 21 WHERE interaction_id = 1",
+        ["1 attempts are not where their requests are."],
+    ),
+    "a turn in another server": (
+        "UPDATE history SET guild_id = 99",
+        ["2 messages are not of their requests' servers or members."],
+    ),
+    "a turn of an answer that was lost": (
+        "UPDATE requests SET outcome = 'lost' WHERE interaction_id = 1",
+        ["2 messages belong to a request without an answer."],
+    ),
+    "a reservation below nothing": (
+        "UPDATE requests SET reserved_tokens = -5 WHERE interaction_id = 1",
+        ["1 requests are open or hold a reservation."],
+    ),
+    "roles that are none": (
+        "UPDATE requests SET role_ids = '7,x' WHERE interaction_id = 1",
+        ["The roles '7,x' of a request are none."],
+    ),
+    "a budget of no role": (
+        "INSERT INTO budgets VALUES (1, 10, 'role', 0, 'tokens', 'day', 5, 1, 1, 0)",
+        ["1 budgets are none."],
+    ),
+    "a budget of no server": (
+        "INSERT INTO budgets VALUES (1, 0, 'server', 0, 'tokens', 'day', 5, 1, 1, 0)",
+        ["1 budgets are none."],
+    ),
+    "a time zone there is not": (
+        "INSERT INTO guild_settings (guild_id, time_zone) VALUES (10, 'Mars')",
+        ["1 time zones are not known here."],
+    ),
+    "sums of a kind there is not": (
+        "UPDATE usage_sums SET kind = 'hour' WHERE kind = 'bot'",
+        [*differ("bot"), "The roll-up has sums of the kind 'hour'."],
     ),
     "figures from nowhere": (
         "UPDATE attempts SET usage_source = '' WHERE interaction_id = 1",
@@ -136,7 +208,7 @@ TAMPERING = {
     ),
     "an end there is not": (
         "UPDATE requests SET outcome = 'vanished' WHERE interaction_id = 1",
-        ["1 requests have ended in no known way."],
+        ["1 requests have ended in no known way.", "2 messages belong to a request without an answer."],
     ),
     "a role that has used what nobody booked": (
         "UPDATE requests SET role_ids = '7' WHERE interaction_id = 1",
@@ -195,6 +267,30 @@ async def test_tampering_is_found(books: Database, statement: str, sentences: li
     await wipe(books)
 
 
+async def test_an_attempt_without_its_request_is_found(books: Database, database_url: str) -> None:
+    """As is a message without one: the database itself forbids both."""
+    if not database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL cannot be opened without its foreign keys")
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"))) as file, file:
+        file.execute("DELETE FROM requests WHERE interaction_id = 1")
+
+    found = await discrepancies(books)
+    assert found == ["1 attempts belong to no request.", "2 messages belong to no request."]
+    await wipe(books)
+
+
+async def test_a_clock_that_is_put_back_spoils_no_attempt(books: Database) -> None:
+    """An attempt ends when it was sent, at the earliest."""
+    async with books.transaction() as connection:
+        await admit(connection, request(3))
+        await begin_attempt(connection, attempt(request(3)))
+        await connection.execute(text("UPDATE attempts SET sent_at = 9999999999 WHERE interaction_id = 3"))
+        assert await end_attempt(connection, 3, 1, SETTLED)
+        await close_request(connection, 3, "answered")
+
+    assert await discrepancies(books) == []
+
+
 async def test_picture_without_its_question_is_found(books: Database, database_url: str) -> None:
     """The database itself forbids it; what got there all the same is found."""
     if not database_url.startswith("sqlite"):
@@ -240,7 +336,7 @@ async def test_running_request_counts_as_a_discrepancy(books: Database) -> None:
 async def wipe(database: Database) -> None:
     """The fixture checks the books at its end too."""
     async with database.transaction() as connection:
-        for name in ("history", "budgets", "budget_notices", "usage_roles"):
+        for name in ("history", "budgets", "budget_notices", "usage_roles", "guild_settings"):
             await connection.execute(text(f"DELETE FROM {name}"))  # noqa: S608 (our own names)
         for table in (attempts, slots, summed, requests):
             await connection.execute(table.delete())

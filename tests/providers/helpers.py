@@ -8,7 +8,17 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from providers.base import ChatEvent, ChatRequest, Completion, Delta, Message, ProviderError, Rest, Usage
+from providers.base import (
+    ChatEvent,
+    ChatRequest,
+    Completion,
+    Delta,
+    Message,
+    ProviderError,
+    Rest,
+    Thought,
+    Usage,
+)
 from providers.catalog import Entry
 from providers.estimates import Estimates, measure
 from providers.keys import FindSecrets
@@ -35,7 +45,7 @@ def secrets(**variables: str) -> FindSecrets:
 
 async def collect(stream: AsyncIterator[ChatEvent]) -> tuple[list[str], Completion]:
     """The pieces of an answer and its end; there must be one end, at the end."""
-    *deltas, completion = [event async for event in stream if not isinstance(event, (Rest, Usage))]
+    *deltas, completion = [event async for event in stream if not isinstance(event, (Rest, Thought, Usage))]
     assert isinstance(completion, Completion)
     pieces = [delta.text for delta in deltas if isinstance(delta, Delta)]
     assert len(pieces) == len(deltas)

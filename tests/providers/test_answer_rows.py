@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from providers.base import ChatRequest, Completion, Message, Unavailable, Usage
+from providers.base import ChatRequest, Completion, Delta, Message, Thought, Unavailable, Usage
 from providers.chat_completions import ChatCompletions
 from providers.transport import Transport
 from tests.fake_vendors import FakeVendor, Reply, chat_answer, chunk, events, json_reply, usage
@@ -86,6 +86,31 @@ async def test_an_odd_answer_is_the_text_it_holds_for_people(
 
     assert pieces == [row.text] * (row.text != "")
     assert completion == Completion(row.text, Usage(12, 3), row.means, "fake-model")  # type: ignore[arg-type]  # a literal
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("message", "text", "thought"),
+    [
+        ({"content": "Yes.", "reasoning_content": "Hm."}, "Yes.", "Hm."),
+        ({"content": None, "reasoning": "Hm."}, "", "Hm."),
+        ({"content": PARTS}, "Yes.", "Hm."),
+        ({"content": "<think>Let me think of it.</think>Yes."}, "Yes.", "<think>Let me think of it."),
+        ({"content": "Yes.", "reasoning_content": None, "reasoning": ["?"]}, "Yes.", ""),
+    ],
+)
+async def test_thoughts_are_handed_on_to_be_counted(
+    vendor: FakeVendor, transport: Transport, stream: bool, message: dict[str, Any], text: str, thought: str
+) -> None:
+    """What a model thinks is no text, and may have to be counted: it comes before the text of its event."""
+    choice = {"delta" if stream else "message": message, "finish_reason": "stop"}
+    answer = {"choices": [choice], "usage": usage()}
+    vendor.reply(events(answer) if stream else json_reply(answer))
+
+    seen = [event async for event in ask(vendor, transport, stream).stream(QUESTION, KEY)]
+
+    expected = [Thought(thought)] * (thought != "") + [Delta(text)] * (text != "")
+    assert [event for event in seen if isinstance(event, Thought | Delta)] == expected
 
 
 @BOTH_WAYS

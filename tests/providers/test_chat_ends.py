@@ -190,7 +190,9 @@ async def test_figures_from_before_the_text_do_not_count_it(vendor: FakeVendor, 
 @pytest.mark.parametrize(
     ("frames", "spent"),
     [
-        pytest.param((chunk(""), THOUGHT, DIED), replace(GUESS, completion_tokens=0), id="at work"),
+        pytest.param(
+            (chunk(""), THOUGHT, DIED), replace(GUESS, completion_tokens=1, reasoning_tokens=1), id="at work"
+        ),
         pytest.param((DIED,), None, id="before the first frame"),
         pytest.param(
             (chunk(""), {"error": {"type": "exceed_context_size_error"}}),

@@ -132,3 +132,20 @@ def test_mistakes_in_prices_are_told(wrong: dict[str, object]) -> None:
     with pytest.raises(CatalogError) as refusal:
         load_catalog({"openai": {"prices": {"gpt-6-luna": wrong}}})
     assert "[providers.openai] prices.gpt-6-luna" in refusal.value.problems[0]
+
+
+def test_a_server_of_ones_own_costs_nothing_behind_a_key_too() -> None:
+    """The catalogue knows whose they are; a vendor of the host's own is free only if it needs no key."""
+    login: dict[str, object] = {"keys": ["SOME_LOGIN"]}
+    own: dict[str, object] = {
+        "wire": "chat-completions",
+        "base_url": "https://api.example.com/v1",
+        "model": "large",
+    }
+    gift = own | login | {"free": True}
+    entries = load_catalog(
+        {"webui": login, "ollama": login, "keyless": own, "keyed": own | login, "gift": gift}
+    )
+
+    prices = {name: entries[name].price for name in ("webui", "ollama", "keyless", "keyed", "gift")}
+    assert prices == {"webui": FREE, "ollama": FREE, "keyless": FREE, "keyed": None, "gift": FREE}
