@@ -175,6 +175,7 @@ class Asking:
                     while (number := await place.next_number()) > 0:
                         stop.end()
                         yield Waiting(number)
+                        await asked.booking.wait()
                         stop.begin()
                     stop.end()
                     if (request := await self._admit(asked, work)) is None:

@@ -17,6 +17,7 @@ from assistant.values import BudgetNotice, Limits, Origin
 from db import ledger
 from db.budgets import Limit, read_budgets, read_used
 from db.engine import Connection, Database, DatabaseError, to_the_end
+from db.responses import note_response
 from providers.base import ProviderError, Usage
 from providers.prices import cost_micros
 from providers.route import NotAffordable, Target
@@ -77,6 +78,7 @@ class Booking:
             response=origin.response,
         )
         self.request_id = 0
+        self._is_waiting = False
         self._shared = _Shared()
         self._is_part = False  # `_request` then holds this part's share of the reservation
         self._host_limits = Limits()
@@ -96,6 +98,20 @@ class Booking:
         if self.attempt is None or self.attempt.first_text_at is None:
             return None
         return self.attempt.first_text_at - self._asked_at
+
+    async def wait(self) -> None:
+        """Note that the member has to wait, so that they are told if the bot is killed meanwhile."""
+        request = self._request
+        if request.response and not self._is_waiting:
+            self._is_waiting = True
+            try:
+                await self._database.run(
+                    lambda connection: note_response(
+                        connection, request.interaction_id, request.process, request.response
+                    )
+                )
+            except DatabaseError as error:
+                log.warning("that a member waits cannot be noted: %s", error.__cause__ or error)
 
     async def admit(
         self, limits: Limits, prepare: Callable[[Connection], Awaitable[tuple[int, int]]] | None = None

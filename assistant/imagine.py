@@ -139,6 +139,7 @@ class Imagining:
                     while (number := await queued.next_number()) > 0:
                         stop.end()
                         yield Waiting(number)
+                        await ordered.booking.wait()
                         stop.begin()
                     stop.end()
                     if not await ordered.booking.admit(self._limits, reserve):

@@ -124,7 +124,7 @@ def _note(left: Left) -> str:
 def _goes_on(left: Left) -> bool:
     """Whether the answer may go on in other messages than the first."""
     if left.turn is None:
-        return left.outcome == "lost"
+        return left.outcome in ("", "lost")
     return len(split_text(heading_of(left.turn.question) + left.turn.answer)) > 1
 
 

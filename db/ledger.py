@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Table, bindparam, case, insert, select, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
+from db.responses import note_response
 from db.rollup import Totals, add_to_roles, add_to_rollup, insert_for
 from db.server import wait_for_turn
 from db.tables import Attempt, Request
@@ -169,10 +170,11 @@ async def admit(connection: AsyncConnection, request: NewRequest) -> int | None:
             "role_ids": ",".join(map(str, request.role_ids)),
             "process": request.process,
             "outcome": "",
-            "response": request.response,
         },
     )
     request_id: int | None = result.scalar_one_or_none()
+    if request_id is not None and request.response:
+        await note_response(connection, request.interaction_id, request.process, request.response)
     return request_id
 
 

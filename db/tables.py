@@ -48,7 +48,6 @@ class Request(Base):
     __table_args__ = (
         UniqueConstraint("interaction_id"),
         Index("ix_requests_open", "id", sqlite_where=text("open")),
-        Index("ix_requests_response", "id", sqlite_where=text("response <> ''")),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
@@ -67,8 +66,16 @@ class Request(Base):
         server_default=text("0")
     )  # that answers it; 0: the only one there is
     outcome: Mapped[str]  # "" while open; then answered, partial, failed or lost
-    # How to reach whoever asked, sealed, until the end of the answer has been shown to them; "" from then on.
-    response: Mapped[str] = mapped_column(server_default=text("''"))
+
+
+class Response(Base):
+    """How to reach whoever waits or was admitted, until the end of their answer has been shown to them."""
+
+    __tablename__ = "responses"
+
+    interaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    process: Mapped[int]  # that answers it, as in `requests`
+    response: Mapped[str]  # an interaction's token, or a message's channel, sealed
 
 
 class Attempt(Base):

@@ -16,7 +16,7 @@ from cogs.unfinished import CUT_OFF, NO_PICTURES, NOT_SHOWN
 from db.engine import open_database
 from db.reading import open_reader
 from tests.bot_process import bot_process
-from tests.fake_discord import MEMBER, FakeDiscord, FakeInteraction
+from tests.fake_discord import MEMBER, FakeDiscord, FakeInteraction, FakeUser
 from tests.fake_vendors import FakeVendor, Reply, json_reply, openai_stream, usage
 from tests.fakes import small_png
 from tests.hosted_bot import Host
@@ -51,7 +51,7 @@ def stop_buttons(interaction: FakeInteraction) -> list[str]:
 
 async def responses(database_url: str) -> list[str]:
     async with open_database(database_url) as database:
-        return [row["response"] for row in await rows(database, "requests")]
+        return [row["response"] for row in await rows(database, "responses")]
 
 
 async def kill_while(
@@ -83,7 +83,37 @@ async def test_whoever_still_waited_is_told(fake: FakeDiscord, vendor: FakeVendo
 
     assert not asked.original.loading
     assert len(vendor.requests) == 1
-    assert await responses(database_url) == [""]
+    assert await responses(database_url) == []
+
+
+async def test_who_waited_in_a_queue_is_told(
+    fake: FakeDiscord, vendor: FakeVendor, database_url: str
+) -> None:
+    """A member whose turn had not come is told as well, though nothing of theirs is in the books."""
+    vendor.reply(*[endless("One")] * 3)
+    async with bot_process(fake, vendor, database_url) as process:
+        for number in range(3):  # as many as are answered at a time in a channel
+            user = FakeUser(MEMBER.id + 10 + number, f"member{number}")
+            first = await fake.slash("ask", {"prompt": "Count."}, user=user)
+            await first.until(lambda it: answered(it, "One"), timeout=15)
+        waiting = await fake.slash("ask", {"prompt": "And mine?"})
+        await waiting.until(lambda it: ends_with(it, "you are next."), timeout=15)
+        while len(await seen_responses(database_url)) < 4:  # noqa: ASYNC110 (what another process writes)
+            await asyncio.sleep(0.05)
+        process.kill()
+        await process.wait()
+
+    async with bot_process(fake, vendor, database_url):
+        await waiting.until(lambda it: ends_with(it, CUT_OFF), timeout=15)
+
+    assert waiting.original is not None
+    assert waiting.original.content == f"> And mine?\n{CUT_OFF}"
+
+
+async def seen_responses(database_url: str) -> list[str]:
+    """The same, of a database that a bot is using."""
+    async with open_reader(database_url) as connection:
+        return list(await connection.scalars(text("SELECT response FROM responses")))
 
 
 async def test_what_was_shown_stays_and_is_marked(
@@ -245,7 +275,7 @@ async def test_what_had_been_shown_is_left_alone(
         await asyncio.sleep(1)
 
     assert len(asked.original.versions) == versions
-    assert await responses(database_url) == [""]
+    assert await responses(database_url) == []
 
 
 async def test_a_graceful_stop_leaves_nothing_to_tell(
@@ -261,7 +291,7 @@ async def test_a_graceful_stop_leaves_nothing_to_tell(
         await growing.until(lambda it: answered(it, "No"))
 
     assert "restarting" in growing.original.content  # type: ignore[union-attr]
-    assert await responses(database_url) == ["", ""]
+    assert await responses(database_url) == []
 
 
 async def test_tokens_do_not_stand_in_the_database(
@@ -292,10 +322,10 @@ async def test_what_was_left_too_long_ago_is_forgotten(
     )
     async with open_database(database_url) as database, database.transaction() as connection:
         old = sealed_then(fake.token, asked.token, time.time() - INTERACTION_SECONDS - 1)
-        await connection.execute(text("UPDATE requests SET response = :old"), {"old": old})
+        await connection.execute(text("UPDATE responses SET response = :old"), {"old": old})
     before = len(fake.requests)
     async with living_bot(fake, database_url, vendor.url):
         await asyncio.sleep(0.5)
 
     assert not [it for it in fake.requests[before:] if it.path.startswith("/webhooks/")]
-    assert await responses(database_url) == [""]
+    assert await responses(database_url) == []

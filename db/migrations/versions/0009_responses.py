@@ -8,7 +8,11 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    for table, name in (("requests", "response"), ("history", "model")):
-        op.add_column(table, sa.Column(name, sa.Text(), nullable=False, server_default=sa.text("''")))
-    unseen = sa.text("response <> ''")
-    op.create_index("ix_requests_response", "requests", ["id"], sqlite_where=unseen, postgresql_where=unseen)
+    op.create_table(
+        "responses",
+        sa.Column("interaction_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("process", sa.BigInteger(), nullable=False),
+        sa.Column("response", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("interaction_id", name=op.f("pk_responses")),
+    )
+    op.add_column("history", sa.Column("model", sa.Text(), nullable=False, server_default=sa.text("''")))
