@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -17,6 +19,11 @@ from db.verify import find_discrepancies
 from tests import postgresql
 from tests.fake_discord import FakeDiscord
 from tests.fake_vendors import FakeVendor
+
+# Whether a change may land is no matter of chance. People who run the tests explore on.
+hypothesis.settings.register_profile("ci", derandomize=True, database=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_configure() -> None:
