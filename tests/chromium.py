@@ -26,6 +26,14 @@ OPTIONS = (
     "--window-size=1280,900",
 )
 
+# Where an element is, and whether nothing lies over it.
+MIDDLE = """(() => {{
+  const element = {element}
+  element.scrollIntoView({{block: 'nearest'}})
+  const box = element.getBoundingClientRect()
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2]
+  return {{x, y, free: element.contains(document.elementFromPoint(x, y))}}
+}})()"""
 KEYS = {"Enter": (13, "\r"), "Tab": (9, "\t"), "Escape": (27, ""), "Backspace": (8, "")}
 
 
@@ -67,13 +75,15 @@ class Tab:
             raise TimeoutError(f"not within {seconds} s: {expression}") from None
 
     async def click(self, selector: str) -> None:
-        """Click in the middle of the first element that matches."""
+        """Click in the middle of the first element that matches, once it stands still."""
         element = f"document.querySelector({json.dumps(selector)})"
         await self.until(f"{element}?.checkVisibility()")
-        box = await self.evaluate(
-            f"{element}.scrollIntoView({{block: 'nearest'}}), {element}.getBoundingClientRect().toJSON()"
-        )
-        middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        middle: dict[str, float] = {}
+        for _ in range(100):
+            before, middle = middle, await self.evaluate(MIDDLE.format(element=element))
+            if middle.pop("free") and middle == before:
+                break
+            await asyncio.sleep(0.05)
         for kind in ("mousePressed", "mouseReleased"):
             await self._call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **middle)
 

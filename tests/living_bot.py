@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from discord.gateway import KeepAliveHandler
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -54,6 +56,14 @@ async def living_bot(
                 running.cancel()
                 with suppress(asyncio.CancelledError):
                     await running
+                stop_heartbeats()
+
+
+def stop_heartbeats() -> None:
+    """End what discord.py leaves of a connection that was cut off before it was complete."""
+    for thread in threading.enumerate():
+        if isinstance(thread, KeepAliveHandler):
+            thread.stop()
 
 
 async def until_done(bot: Colloquy, interaction: FakeInteraction) -> None:

@@ -20,6 +20,7 @@ from running import stay_connected
 from settings import Settings
 from tests.fake_discord import FakeDiscord, point_discord_py_at
 from tests.hosted_bot import Host
+from tests.living_bot import stop_heartbeats
 
 FIRST_PAUSE = 0.05
 
@@ -37,6 +38,7 @@ async def bot(fake: FakeDiscord, database_url: str) -> AsyncIterator[Colloquy]:
     with point_discord_py_at(fake.url):
         async with open_bot(settings) as bot:
             yield bot
+    stop_heartbeats()
     # discord.py may leave an event undone that it began to dispatch in the moment of its closing.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -262,10 +262,13 @@ async def test_an_unknown_route_fails_the_test() -> None:
     """What the fake does not know gets 404, and leaving the fake raises and names it."""
 
     async def ask_for_a_guild() -> None:
-        async with FakeDiscord() as fake, aiohttp.request("GET", f"{fake.url}/api/v10/guilds/1") as response:
+        async with (
+            FakeDiscord() as fake,
+            aiohttp.request("GET", f"{fake.url}/api/v10/guilds/1/roles") as response,
+        ):
             assert response.status == 404
             assert response.headers["Content-Type"] == "application/json"
             assert await response.json() == {"message": "404: Not Found", "code": 0}
 
-    with pytest.raises(AssertionError, match="GET /guilds/1"):
+    with pytest.raises(AssertionError, match="GET /guilds/1/roles"):
         await ask_for_a_guild()

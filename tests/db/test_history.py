@@ -41,7 +41,7 @@ async def remember(
 ) -> int:
     """Book request `number` with its turn, and give the turn's id."""
     async with database.transaction() as connection:
-        turn_id = await book(connection, request(number))
+        turn_id = await book(connection, request(number, user_id=fields.get("user_id", 30)))
         await add_turn(connection, turn(turn_id, question, answer, **fields))
         return turn_id
 

@@ -63,7 +63,7 @@ async def file(tmp_path: Path) -> Path:
         request_id = await book(connection, request(100))
         pictures = (StoredPicture("image/png", bytes(range(256)) * 8000),)
         await add_turn(connection, turn(request_id, "What is this? ’🙂", "A noise.", pictures=pictures))
-        of_role = replace(request(101), role_ids=(7,))
+        of_role = replace(request(101), role_ids=(7,), response="sealed")
         await admit(connection, of_role)
         await begin_attempt(connection, attempt(of_role))
         await end_attempt(connection, 101, 1, SETTLED, of_role.role_ids)
