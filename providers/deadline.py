@@ -26,7 +26,7 @@ class Deadline:
 
     def begin(self, seconds: float) -> None:
         """From here on the task waits, for so long at most."""
-        self._due = due = min(self._time() + seconds, self._ends_at)
+        self._due = due = self._time() + seconds
         if due < self._goes_off_at:
             self._set_timer()
 
@@ -37,14 +37,14 @@ class Deadline:
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(self._due, self._go_off)
-        self._goes_off_at = self._due
+        self._goes_off_at = min(self._due, self._ends_at)
+        self._timer = asyncio.get_running_loop().call_at(self._goes_off_at, self._go_off)
 
     def _go_off(self) -> None:
         self._goes_off_at = NEVER
         if self._due == NEVER:
             return
-        if self._time() < self._due:
+        if self._time() < min(self._due, self._ends_at):
             self._set_timer()
         else:
             self._missed = True
