@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Self
 
 NEVER = float("inf")
@@ -13,12 +14,11 @@ class Deadline:
 
     An answer is waited for hundreds of times, once for each piece. One timer serves all its waits, and is set
     anew only when it goes off; a timeout for each would cost several times as much. All waits are those of
-    the task that has entered it.
+    the task that has entered it. The event loop's clock is the monotonic one, asked without it: twice as fast.
     """
 
     def __init__(self, total_seconds: float) -> None:
-        self._time = asyncio.get_running_loop().time
-        self._ends_at = self._time() + total_seconds
+        self._ends_at = monotonic() + total_seconds
         self._due = NEVER  # nobody waits
         self._timer: asyncio.TimerHandle | None = None
         self._goes_off_at = NEVER
@@ -26,7 +26,7 @@ class Deadline:
 
     def begin(self, seconds: float) -> None:
         """From here on the task waits, for so long at most."""
-        self._due = due = self._time() + seconds
+        self._due = due = monotonic() + seconds
         if due < self._goes_off_at:
             self._set_timer()
 
@@ -44,7 +44,7 @@ class Deadline:
         self._goes_off_at = NEVER
         if self._due == NEVER:
             return
-        if self._time() < min(self._due, self._ends_at):
+        if monotonic() < min(self._due, self._ends_at):
             self._set_timer()
         else:
             self._missed = True

@@ -221,6 +221,7 @@ class ChatRouter(Router[ChatProvider]):
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
                     with Deadline(route.total_seconds) as deadline:
                         sent = request if route.sees else without_pictures(request)
+                        idle_seconds = route.idle_seconds
                         async with aclosing(route.provider.stream(sent, lease.key)) as events:
                             deadline.begin(walk.limit(route, route.first_text_seconds))
                             async for event in events:
@@ -259,7 +260,7 @@ class ChatRouter(Router[ChatProvider]):
                                         event = seen
                                     yield event
                                     continue
-                                deadline.begin(route.idle_seconds)
+                                deadline.begin(idle_seconds)
                     if not ended:
                         raise Unavailable("the answer had no end", maybe_billed=True)
                     return
