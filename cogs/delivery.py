@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from cogs.fences import Fence, resumed
 from cogs.links import displayable, escaped, sendable
 from cogs.splitting import add_line, shorten, split_text, units
 from cogs.surfaces import Surface
+from cogs.uploads import Upload, opened, upload_seconds
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +28,6 @@ WAITING_SECONDS = 4.0
 STATUS_PACE = 4
 # A longer answer comes as a file.
 MOST_MESSAGES = 4
-
-# A host's line that sends more slowly than this cannot deliver pictures.
-LEAST_BYTES_PER_SECOND = 250_000
 
 STILL_WRITING = "-# Still writing. At the end the whole answer comes as a file."
 IN_FILE = "-# The answer goes on in the file, which holds all of it."
@@ -47,16 +44,6 @@ class Delivery(Enum):
     FULL = "full"
     PARTIAL = "partial"
     NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file to be sent. `description` is what is read out in place of a picture."""
-
-    name: str
-    content: bytes
-    description: str = ""
-    spoiler: bool = False
 
 
 @dataclass(slots=True)
@@ -280,10 +267,10 @@ class LiveReply:
     ) -> Call:
         fields: dict[str, Any] = {"content": content}
         if files:
-            fields["files"] = _opened(files)
+            fields["files"] = opened(files)
         if view is not sent.view:
             fields["view"] = view
-        call = await self._calls.attempt(self._surface.edit(sent.message, fields), _upload_seconds(files))
+        call = await self._calls.attempt(self._surface.edit(sent.message, fields), upload_seconds(files))
         if call.outcome is Outcome.ARRIVED:
             sent.content, sent.view = content, view
         return call
@@ -291,8 +278,8 @@ class LiveReply:
     async def _follow_up(
         self, content: str, view: discord.ui.View | None, files: Sequence[Upload] = ()
     ) -> Call:
-        fields = {"content": content, "view": view, "files": _opened(files) if files else None}
-        call = await self._calls.attempt(self._surface.follow_up(fields), _upload_seconds(files))
+        fields = {"content": content, "view": view, "files": opened(files) if files else None}
+        call = await self._calls.attempt(self._surface.follow_up(fields), upload_seconds(files))
         if call.outcome is Outcome.ARRIVED:
             self._messages.append(_Sent(call.result, content, view, call.result is not None))
         return call
@@ -337,23 +324,6 @@ class LiveReply:
                 return call.outcome
             asked_to_wait = call.retry_after
         return Outcome.FAILED
-
-
-def _opened(files: Sequence[Upload]) -> list[discord.File]:
-    """Made anew for each try: sending one reads it to its end."""
-    return [
-        discord.File(
-            io.BytesIO(file.content),
-            file.name,
-            spoiler=file.spoiler,
-            description=file.description or None,
-        )
-        for file in files
-    ]
-
-
-def _upload_seconds(files: Sequence[Upload]) -> float:
-    return sum(len(file.content) for file in files) / LEAST_BYTES_PER_SECOND
 
 
 def quote(text: str, limit: int = 200) -> str:

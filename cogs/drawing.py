@@ -17,12 +17,13 @@ from assistant.uploads import make_files
 from assistant.values import Drawing, Picture, PictureOrder, Pictures, Refusal, Waiting
 from cogs.answering import place_line
 from cogs.buttons import stop_view
-from cogs.delivery import Delivery, LiveReply, Upload, quote
+from cogs.delivery import Delivery, LiveReply, quote
 from cogs.links import sendable
 from cogs.picture_buttons import picture_view
 from cogs.splitting import cut
 from cogs.stopping import Stops, timer
 from cogs.surfaces import Surface
+from cogs.uploads import Upload
 
 # How often a member is told how long it has taken so far.
 TICK_SECONDS = 3.0

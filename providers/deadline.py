@@ -14,7 +14,7 @@ class Deadline:
 
     An answer is waited for hundreds of times, once for each piece. One timer serves all its waits, and is set
     anew only when it goes off; a timeout for each would cost several times as much. All waits are those of
-    the task that has entered it. The event loop's clock is the monotonic one, asked without it: twice as fast.
+    the task that has entered it. The clock is that of the event loop, which takes twice as long to tell it.
     """
 
     def __init__(self, total_seconds: float) -> None:
