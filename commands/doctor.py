@@ -43,7 +43,7 @@ from providers.chains import (
     build_image_router,
     warn_of_retired,
 )
-from providers.deadline import Deadline
+from providers.deadline import BEGUN, Deadline
 from providers.route import Route
 from providers.router import as_provider_error
 from settings import Settings, SettingsError
@@ -169,7 +169,7 @@ async def check_chat(route: Route[ChatProvider], key: Key) -> Check:
     name = f"{route.label} {key.variable}".strip()
     try:
         # It may take as long as a member's question: a server of one's own may have to load its model.
-        with Deadline(route.total_seconds) as deadline:
+        with Deadline(route.total_seconds, route.idle_seconds) as deadline:
             async with aclosing(route.provider.stream(QUESTION, key)) as events:
                 deadline.begin(route.first_text_seconds)
                 async for event in events:
@@ -178,7 +178,7 @@ async def check_chat(route: Route[ChatProvider], key: Key) -> Check:
                         used = f" ({usage.prompt_tokens} + {usage.completion_tokens} tokens)"
                         return Check(name, True, f"answered{'' if usage.estimated else used}")
                     if isinstance(event, Delta):
-                        deadline.begin(route.idle_seconds)
+                        deadline.wait = BEGUN
     except Exception as reason:
         return _failure(name, reason)
     return Check(name, False, "ended without an answer", REMEDIES["transient"])

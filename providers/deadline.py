@@ -3,52 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import Self
 
-NEVER = float("inf")
+# What `Deadline.wait` holds. Nobody waits; a wait has begun; the timer has seen it, and knows when it is due.
+NONE, BEGUN, SEEN = range(3)
+# How often the timer looks within the time that a wait may take: a wait is noticed so much later at most.
+LOOKS = 10
 
 
 class Deadline:
     """Ends waits that take too long, with TimeoutError as asyncio.timeout does, and all of them after a time.
 
-    An answer is waited for hundreds of times, once for each piece. One timer serves all its waits, and is set
-    anew only when it goes off; a timeout for each would cost several times as much. All waits are those of
-    the task that has entered it. The clock is that of the event loop, which takes twice as long to tell it.
+    An answer is waited for hundreds of times, once for each piece. So its waits are only marked, by setting
+    `wait` to BEGUN and to NONE, and a timer looks now and then whether one is still the same: it ends after
+    `wait_seconds` and a tenth more at most. Only what `begin` begins is timed by itself. All waits are those
+    of the task that has entered it.
     """
 
-    def __init__(self, total_seconds: float) -> None:
-        self._ends_at = monotonic() + total_seconds
-        self._due = NEVER  # nobody waits
+    def __init__(self, total_seconds: float, wait_seconds: float) -> None:
+        self._time = asyncio.get_running_loop().time
+        self._ends_at = self._time() + total_seconds
+        self._wait_seconds = wait_seconds
+        self._due = 0.0  # of the wait that was seen
         self._timer: asyncio.TimerHandle | None = None
-        self._goes_off_at = NEVER
         self._missed = False
+        self.wait = NONE
 
     def begin(self, seconds: float) -> None:
         """From here on the task waits, for so long at most."""
-        self._due = due = monotonic() + seconds
-        if due < self._goes_off_at:
-            self._set_timer()
+        self.wait = SEEN
+        now = self._time()
+        self._due = now + seconds
+        self._look_again(now)
 
-    def end(self) -> None:
-        """The wait is over."""
-        self._due = NEVER
-
-    def _set_timer(self) -> None:
+    def _look_again(self, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._goes_off_at = min(self._due, self._ends_at)
-        self._timer = asyncio.get_running_loop().call_at(self._goes_off_at, self._go_off)
+        at = now + self._wait_seconds / LOOKS
+        if self.wait == SEEN:
+            at = min(at, self._due, self._ends_at)
+        self._timer = asyncio.get_running_loop().call_at(at, self._look)
 
-    def _go_off(self) -> None:
-        self._goes_off_at = NEVER
-        if self._due == NEVER:
-            return
-        if monotonic() < min(self._due, self._ends_at):
-            self._set_timer()
-        else:
+    def _look(self) -> None:
+        now = self._time()
+        if self.wait == BEGUN:
+            self.wait = SEEN
+            self._due = now + self._wait_seconds
+        if self.wait == SEEN and now >= min(self._due, self._ends_at):
             self._missed = True
             self._task.cancel()
+        else:
+            self._look_again(now)
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -58,7 +63,6 @@ class Deadline:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
-        self.end()
         if self._timer is not None:
             self._timer.cancel()
         # If somebody else has cancelled the task as well, it is to be cancelled and not late.

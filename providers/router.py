@@ -28,7 +28,7 @@ from providers.base import (
     Unavailable,
     Usage,
 )
-from providers.deadline import Deadline
+from providers.deadline import BEGUN, NONE, Deadline
 from providers.errors import without_quotes
 from providers.estimates import measure
 from providers.healths import Health, Status
@@ -219,21 +219,20 @@ class ChatRouter(Router[ChatProvider]):
                 )
                 try:
                     # For the first text the walk's patience, then the route's idle time; in all, its total.
-                    with Deadline(route.total_seconds) as deadline:
+                    with Deadline(route.total_seconds, route.idle_seconds) as deadline:
                         sent = request if route.sees else without_pictures(request)
-                        idle_seconds = route.idle_seconds
                         async with aclosing(route.provider.stream(sent, lease.key)) as events:
                             deadline.begin(walk.limit(route, route.first_text_seconds))
                             async for event in events:
                                 if isinstance(event, Delta):
-                                    deadline.end()
+                                    deadline.wait = NONE
                                     if not parts:
                                         walk.confirm(route, lease)
                                     parts.append(event.text)
                                     is_all = False
                                     yield event
                                 elif isinstance(event, Completion):
-                                    deadline.end()
+                                    deadline.wait = NONE
                                     if not parts:
                                         walk.confirm(route, lease)
                                     ended = True
@@ -260,7 +259,7 @@ class ChatRouter(Router[ChatProvider]):
                                         event = seen
                                     yield event
                                     continue
-                                deadline.begin(idle_seconds)
+                                deadline.wait = BEGUN
                     if not ended:
                         raise Unavailable("the answer had no end", maybe_billed=True)
                     return
