@@ -70,14 +70,14 @@ async def report(
     starts = [start_of(day, zone) for day in days]
 
     async def read(connection: Connection) -> Report:
-        totals = await read_totals(connection, view, since, until)
         before = await read_totals(connection, view, before_since, before_until)
         of_days = await read_days(connection, view, starts, until)
+        totals = _added(of_days)
         if by == "day":
             lines, count = of_days, len(of_days)
         else:
             lines, count = await read_lines(connection, view, by, since, until, top)
-        rest = _less(totals, lines) if count > len(lines) else Totals()
+        rest = Totals._make(map(sub, totals, _added(lines))) if count > len(lines) else Totals()
         daily = [(day, line.totals) for day, line in zip(days, of_days, strict=True)]
         return Report(view, by, days, zone_name, totals, before, lines, rest, count - len(lines), daily)
 
@@ -98,9 +98,8 @@ def _next_slot(moment: float) -> int:
     return -int(-moment // SLOT) * SLOT
 
 
-def _less(totals: Totals, lines: Iterable[Line]) -> Totals:
-    """What is left of the totals."""
-    return Totals._make(map(sub, totals, map(sum, zip(*(line.totals for line in lines), strict=True))))
+def _added(lines: Iterable[Line]) -> Totals:
+    return Totals._make(map(sum, zip(*(line.totals for line in lines), strict=True)))
 
 
 async def time_zone_of(database: Database, view: View) -> str:

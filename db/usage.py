@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, case, func, literal, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    case,
+    column,
+    func,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.ledger import attempts
@@ -23,6 +35,13 @@ from db.rollup import DAY, SPANS, SUMS, WHOLE_BOT, Totals, slots, summed
 LEVELS = {"member": ("member16", "member4", "member"), "channel": ("channel",)}
 # So many times are named one by one: then the database finds subjects among them without reading the rest.
 FEW = 400
+
+# What is selected from what was gathered. Built once: that takes longer than to read a small server's.
+LINE: ColumnElement[Any] = column("line")
+TOKENS: ColumnElement[int] = func.sum(column("tokens"))
+BOTH_TOKENS: ColumnElement[int] = func.sum(column("prompt_tokens") + column("completion_tokens"))
+PICTURES: ColumnElement[int] = func.sum(column("pictures"))
+SUMMED_UP: list[ColumnElement[int]] = [func.coalesce(func.sum(column(name)), 0) for name in SUMS]
 
 Grouping = Literal["member", "channel", "command", "model", "provider", "day", "server", "key"]
 
@@ -45,7 +64,7 @@ class Line(NamedTuple):
 async def read_totals(connection: AsyncConnection, view: View, since: int, until: int) -> Totals:
     """The sums of a whole period."""
     found = _gathered(_sources(view, None, since, until))
-    row = (await connection.execute(select(*_summed_up(found)))).one()
+    row = (await connection.execute(select(*SUMMED_UP).select_from(found))).one()
     return _totals(row)
 
 
@@ -63,9 +82,11 @@ async def read_lines(
         return lines, len(lines)
     # The database sorts what it groups, with all sums in tow: so first who, by what counts, and then what.
     found = _gathered(_sources(view, by, since, until, _weights))
-    heaviest = select(found.c.line, func.count().over()).group_by(found.c.line)
-    order = _order(found.c.line, func.sum(found.c.tokens), func.sum(found.c.pictures))
-    top = (await connection.execute(heaviest.order_by(*order).limit(limit))).all()
+    weights = (TOKENS.label("tokens"), PICTURES.label("pictures"))
+    weighed = select(LINE, *weights).select_from(found).group_by(LINE).cte()
+    count = select(func.count()).select_from(weighed).scalar_subquery()
+    order = _order(weighed.c.line, weighed.c.tokens, weighed.c.pictures)
+    top = (await connection.execute(select(weighed.c.line, count).order_by(*order).limit(limit))).all()
     keys = [key for key, _ in top]
     chosen = [
         source.where(source.selected_columns.line.in_(keys)) for source in _sources(view, by, since, until)
@@ -74,11 +95,8 @@ async def read_lines(
 
 
 async def _lines(connection: AsyncConnection, sources: Sequence[Select[Any]]) -> list[Line]:
-    found = _gathered(sources)
-    statement = select(found.c.line, *_summed_up(found)).group_by(found.c.line)
-    tokens = func.sum(found.c.prompt_tokens + found.c.completion_tokens)
-    order = _order(found.c.line, tokens, func.sum(found.c.pictures))
-    rows = (await connection.execute(statement.order_by(*order))).all()
+    statement = select(LINE, *SUMMED_UP).select_from(_gathered(sources)).group_by(LINE)
+    rows = (await connection.execute(statement.order_by(*_order(LINE, BOTH_TOKENS, PICTURES)))).all()
     return [Line(row[0], _totals(row[1:])) for row in rows]
 
 
@@ -115,11 +133,9 @@ async def read_days(connection: AsyncConnection, view: View, starts: Sequence[in
             last += 1
         begin = literal(starts[first])
         day = time - (time - begin) % DAY if whole else begin
-        sums = (func.sum(table.c[name]) for name in SUMS)
-        statement = select(day.label("day"), *sums).where(
-            *conditions, time >= starts[first], time < ends[last]
-        )
-        for row in await connection.execute(statement.group_by("day")):
+        of_days = select(day.label("line"), *SUMMED_UP).select_from(table).group_by(LINE)
+        period = (time >= starts[first], time < ends[last])
+        for row in await connection.execute(of_days.where(*conditions, *period)):
             totals[row[0]] = _totals(row[1:])
         first = last + 1
     return [Line(start, totals[start]) for start in starts]
@@ -137,10 +153,6 @@ async def count_by_key(connection: AsyncConnection, since: int) -> dict[tuple[st
         .group_by(attempts.c.provider, attempts.c.key_variable)
     )
     return {(provider, variable): (int(sent), int(bad)) for provider, variable, sent, bad in rows}
-
-
-def _summed_up(found: FromClause) -> list[ColumnElement[int]]:
-    return [func.coalesce(func.sum(found.c[name]), 0) for name in SUMS]
 
 
 def _gathered(sources: Sequence[Select[Any]]) -> FromClause:

@@ -166,7 +166,7 @@ class KeyPool:
         return {
             holder: health
             for holder in ring.holders(key)
-            if (health := known.get(holder, WELL)).status is not Status.READY
+            if holder in known and (health := known[holder]).status is not Status.READY
         }
 
     def acquire(self, ring: Ring, only: Key | None = None) -> Lease | None:
@@ -176,7 +176,8 @@ class KeyPool:
         meters = [self._meters[ring.account(key)] for key in keys]
         last_used = [meter.last_used for meter in meters]
         for _, place in sorted(zip(last_used, range(len(keys)), strict=True)):
-            if self._rest(ring, keys[place]) <= 0 and self._queue(ring, keys[place]) <= 0:
+            unwell = self._unwell(ring, keys[place])
+            if self._rest_of(unwell) <= 0 and self._queue(ring, keys[place]) <= 0:
                 break
         else:
             return None
@@ -184,9 +185,8 @@ class KeyPool:
         self._running[ring.whole_account(key)] += 1
         meter.last_used = now
         meter.sent.append(now)
-        probed = self._unwell(ring, key)
-        self._probed.update(probed)
-        return Lease(self, ring, key, now, probed)
+        self._probed.update(unwell)
+        return Lease(self, ring, key, now, unwell)
 
     def wait_seconds(self, ring: Ring) -> float:
         """How long until one of the keys may be asked, as far as anybody knows; 0: now."""
@@ -211,8 +211,11 @@ class KeyPool:
 
     def _rest(self, ring: Ring, key: Key) -> float:
         """For how many seconds its healths do not allow that the key is asked."""
+        return self._rest_of(self._unwell(ring, key))
+
+    def _rest_of(self, unwell: Mapping[Holder, Health]) -> float:
         rest = 0.0
-        if unwell := self._unwell(ring, key):
+        if unwell:
             now = self._clock()
             for holder, health in unwell.items():
                 rest = max(rest, health.until - now)

@@ -246,7 +246,7 @@ class ChatRouter(Router[ChatProvider]):
                                         spent = check(event.usage, parts=[*thoughts, event.text])
                                         if not spent.estimated:
                                             estimates.learn(route.full_name, features, spent.prompt_tokens)
-                                    yield replace(event, usage=spent)
+                                    yield event if spent is event.usage else replace(event, usage=spent)
                                 else:  # nothing for the member, whose wait goes on
                                     if isinstance(event, Rest):
                                         lease.rest(event.seconds)

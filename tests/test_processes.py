@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from cogs.errors import SORRY
+from cogs.unfinished import CUT_OFF
 from db.budgets import StoredBudget, write_budget
 from db.engine import open_database
 from db.verify import find_discrepancies
@@ -24,7 +25,7 @@ AT_ONCE = 40
 # What each answer uses, and what all may use together: enough for seven in ten of them.
 EACH = 1000
 MOST = 700 * EACH
-HEARD = ("answered", "limit")
+HEARD = ("answered", "marked", "limit")
 
 
 async def yes(request: Request) -> Reply:
@@ -33,10 +34,15 @@ async def yes(request: Request) -> Reply:
 
 
 def end_of(interaction: FakeInteraction) -> str:
-    """What its member has read in the end: the answer, that a limit is reached, or nothing."""
+    """What its member has read in the end: the answer, that a limit is reached, or nothing.
+
+    Or the answer marked as cut off, where the next start does not know that it was whole.
+    """
     content = interaction.original.content if interaction.original is not None else ""
     if without_footer(content).endswith("Yes."):
         return "answered"
+    if content.endswith(f"Yes.\n{CUT_OFF}"):
+        return "marked"
     return "limit" if "limit for this server" in content else content
 
 
@@ -106,7 +112,8 @@ async def test_two_processes_answer_everything_once_though_one_is_killed(postgre
         assert interaction in interactions[: at_kill + 1]
         assert requests.get(interaction.id, {"outcome": "lost"})["outcome"] in ("lost", "answered")
     for interaction in interactions:
-        if end_of(interaction) == "answered" and requests[interaction.id]["outcome"] != "answered":
+        heard = end_of(interaction) in ("answered", "marked")
+        if heard and requests[interaction.id]["outcome"] != "answered":
             # Killed between the text and its booking.
             assert requests[interaction.id]["outcome"] == "lost"
             assert interaction in interactions[: at_kill + 1]
@@ -114,4 +121,4 @@ async def test_two_processes_answer_everything_once_though_one_is_killed(postgre
     # The budget: no more than it, and all of it that an answer fits into.
     used = sum(row["prompt_tokens"] + row["completion_tokens"] for row in attempts)
     assert MOST - 3 * EACH <= used <= MOST
-    assert ends["limit"] >= QUESTIONS - ends["answered"] - AT_ONCE
+    assert ends["limit"] >= QUESTIONS - ends["answered"] - ends["marked"] - AT_ONCE
