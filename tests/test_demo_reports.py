@@ -59,11 +59,21 @@ async def click(tab: Tab, element: str) -> None:
 async def choose(tab: Tab, menu: int, value: str, shown: str) -> None:
     """Choose something in one of the two menus, and wait until the report says so, with its chart."""
     before = await tab.evaluate(f"{REPORT}.dataset.messageId + {CHART}.src")
-    await tab.until("!simcordPreview.pendingAction")
-    await click(tab, f"{REPORT}.querySelectorAll('.select-trigger')[{menu}]")
     options = "[...document.querySelectorAll('.select-option')]"
-    await click(tab, f"{options}.find(one => one.dataset.value === {value!r} && one.checkVisibility())")
-    await tab.until(f"{REPORT}.querySelector('.embed-description').textContent.includes({shown!r})")
+    option = f"{options}.find(one => one.dataset.value === {value!r} && one.checkVisibility())"
+    said = f"{REPORT}.querySelector('.embed-description').textContent.includes({shown!r})"
+
+    async def choose_once(seconds: float) -> None:
+        await tab.until("!simcordPreview.pendingAction")
+        if not await tab.evaluate(f"Boolean({option})"):
+            await click(tab, f"{REPORT}.querySelectorAll('.select-trigger')[{menu}]")
+        await click(tab, option)
+        await tab.until(said, seconds=seconds)
+
+    try:
+        await choose_once(10)
+    except TimeoutError:  # the page had closed the menu, or moved it away, as it drew the report anew
+        await choose_once(30)
     await tab.until(f"{REPORT}.dataset.messageId + {CHART}.src !== {before!r}")
     await see_chart(tab)
 
