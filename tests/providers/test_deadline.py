@@ -67,16 +67,15 @@ def test_waits_that_are_short_enough_are_let_be() -> None:
 
 
 def test_the_time_for_which_a_piece_is_held_does_not_count() -> None:
-    """Whoever shows the pieces may take as long as that takes, also when all of the time is over."""
+    """Whoever shows the pieces may take longer than one may be waited for, and than all of the time."""
 
     async def act() -> None:
         with Deadline(TOTAL_SECONDS, WAIT_SECONDS) as deadline:
-            deadline.begin(FIRST_SECONDS)
-            await asyncio.sleep(1)
+            await take_pieces(deadline, [1.0, 29.0, 29.0], hold_seconds=2 * FIRST_SECONDS)
             deadline.wait = NONE
             await asyncio.sleep(2 * TOTAL_SECONDS)
 
-    assert live(act) == pytest.approx(1 + 2 * TOTAL_SECONDS)
+    assert live(act) == pytest.approx(59 + 3 * 2 * FIRST_SECONDS + 2 * TOTAL_SECONDS)
 
 
 def test_who_is_cancelled_is_not_late() -> None:
